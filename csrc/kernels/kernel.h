@@ -52,6 +52,9 @@ class Prepare {
   virtual void add_phase(int64_t chunks) = 0;  // at least one phase; chunks >= 0
   virtual void need_scratch(size_t bytes) = 0;
   virtual void need_thread_scratch(size_t bytes) = 0;
+  // Floating-point operations of one run (a multiply-add counts two, an exp or tanh about ten). Steers whether threads pay, never a result.
+  // Without it the bytes of the inputs and outputs are the measure.
+  virtual void set_cost(double flops) = 0;
   // Gives up with a message (printf format) that Python raises as ValueError, prefixed with the kernel's name.
   [[noreturn]] virtual void fail(const char* format, ...) const = 0;
 
