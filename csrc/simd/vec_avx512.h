@@ -1,6 +1,11 @@
 // Registers of the AVX-512 build: one zmm each. Only `vec.h` includes this file.
 #pragma once
+// GCC 12 warns about the undefined pass-through operands inside its own header.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
+#pragma GCC diagnostic pop
 
 #include <cstdint>
 
