@@ -1,0 +1,58 @@
+"""pack_weights: packing as a step of its own; hoist: steps that depend on weights alone leave the hot path."""
+
+from __future__ import annotations
+
+from nnlite.graph.ir import Graph, Step
+from nnlite.graph.op import REGISTRY
+
+
+def _stable_values(graph: Graph) -> set[int]:
+    """Values that change only when a variable is assigned outside this graph."""
+    updated = {variable for variable, _ in graph.updates}
+    stable = {i for i, variable in graph.variables.items() if variable not in updated} | set(graph.constants)
+    for step in graph.nodes:
+        if stable.issuperset(step.inputs) and step.inputs and not step.op.traits.random:
+            stable.update(step.outputs)
+    return stable
+
+
+def pack_weights(graph: Graph) -> Graph:
+    """Weights that this graph does not update are packed by a step of their own, which `hoist` then moves out."""
+    stable = _stable_values(graph)
+    nodes: list[Step] = []
+    for step in graph.nodes:
+        if "packed" in step.op.traits.epilogue and step.inputs[1] in stable and step.inputs[0] not in stable:
+            nodes += _packed(graph, step)
+        else:
+            nodes.append(step)
+    graph.nodes = nodes
+    return graph
+
+
+def _packed(graph: Graph, step: Step) -> list[Step]:
+    pack = REGISTRY[f"{step.op.name}_pack"]
+    spec = graph.specs[step.inputs[1]]
+    if step.op.name == "matmul":
+        if spec.rank != 2 or spec.dtype not in ("float32", "float64"):
+            return [step]
+        transposed = step.attributes.get("transpose_b", False)
+        pack_attributes = {"transpose_b": transposed}
+        extra = {"packed": 1, "n": spec.shape[0 if transposed else 1], "transpose_b": False}
+    else:
+        pack_attributes = {"groups": step.attributes["groups"]}
+        extra = {"packed": 1, "kernel_shape": spec.shape}
+    value = graph.new_value(pack.specs([spec], pack_attributes)[0])
+    inputs = (step.inputs[0], value, *step.inputs[2:])
+    return [Step(pack, (step.inputs[1],), (value,), pack_attributes), Step(step.op, inputs, step.outputs, {**step.attributes, **extra})]
+
+
+def hoist(graph: Graph) -> Graph:
+    """Moves steps that depend only on weights and constants into the prologue, which runs when a weight has changed."""
+    stable = _stable_values(graph)
+    prologue: list[Step] = []
+    nodes: list[Step] = []
+    for step in graph.nodes:
+        hoisted = stable.issuperset(step.inputs) and step.inputs and not step.op.traits.random
+        (prologue if hoisted else nodes).append(step)
+    graph.prologue, graph.nodes = prologue, nodes
+    return graph

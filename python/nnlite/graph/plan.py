@@ -1,0 +1,139 @@
+"""Lowering: a graph becomes slots and steps of a compiled `_core.Plan`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnlite import _core
+from nnlite.graph.ir import Graph, Step
+from nnlite.graph.passes import optimize
+from nnlite.graph.passes.fuse import PROGRAM, single_program
+from nnlite.graph.passes.memory import MemoryPlan, find, is_view, plan_memory
+from nnlite.graph.spec import Spec
+
+
+class Plan:
+    """A compiled graph: `run`, `run_steps`, `run_batches`, `profile`, `dump`.
+
+    Variables that the graph updates change in place; values read from them earlier keep their numbers.
+    """
+
+    def __init__(self, graph: Graph, label: str = "", arena=None):
+        self.label = label
+        self.graph = graph = optimize(graph)
+        memory = plan_memory(graph)
+        lowered = _Lowering(graph, memory)
+        self._core = _core.Plan(lowered.slots, lowered.steps, lowered.prologue, arena or _core.Arena(), memory.arena_bytes)
+        self._updated = [variable for variable, _ in graph.updates]
+        self._watched = [v for v in graph.variables.values() if v not in self._updated] if graph.prologue else []
+        self._prologue_versions: list[int] | None = None
+        self.arena_bytes = memory.arena_bytes
+
+    def _prepare(self) -> None:
+        for variable in self._updated:
+            variable.detach()
+        if self._watched or (self.graph.prologue and self._prologue_versions is None):
+            versions = [v._version for v in self._watched]
+            if versions != self._prologue_versions:
+                self._core.run_prologue()
+                self._prologue_versions = versions
+
+    def run(self, inputs) -> list[np.ndarray]:
+        """Runs once on arrays of the input specs; returns fresh arrays."""
+        self._prepare()
+        return self._core.run(inputs)
+
+    def run_steps(self, sources, order: np.ndarray, first: int, count: int) -> None:
+        """Runs `count` steps; step s takes the rows order[s*batch : (s+1)*batch] of every source."""
+        self._prepare()
+        self._core.run_steps(sources, order, first, count)
+
+    def run_batches(self, sources, results, first_row: int, count: int) -> None:
+        """Runs on `count` consecutive batches of rows from `first_row` and writes the outputs to the same rows of `results`."""
+        self._prepare()
+        self._core.run_batches(sources, results, first_row, count)
+
+    def profile(self, inputs, repeat: int = 10) -> list[tuple[str, float]]:
+        """(step label, seconds) per step, the mean of `repeat` runs."""
+        self._prepare()
+        return self._core.profile(inputs, repeat)
+
+    def dump(self) -> str:
+        """Readable listing: the optimized graph, then the steps with their buffers."""
+        return f"{self.graph.dump()}\n{self._core.dump()}"
+
+
+def kernel_call(op, attributes: dict, input_specs, output_specs) -> tuple[str, dict]:
+    """Kernel name and attributes of a primitive on its own."""
+    opcode = op.traits.elementwise
+    if opcode and op is not PROGRAM:
+        return "elementwise", single_program(opcode, len(input_specs), output_specs[0].dtype)
+    return op.kernel, attributes
+
+
+class _Lowering:
+    """Fills `slots`, `steps` and `prologue` as `_core.Plan` takes them."""
+
+    def __init__(self, graph: Graph, memory: MemoryPlan):
+        self.graph = graph
+        self.memory = memory
+        self.slots: list[tuple] = []
+        self._numbers: dict = {}
+        self._arrays: dict[int, np.ndarray] = {}
+        self._declare_inputs()
+        self.prologue = [self._step(step) for step in graph.prologue if not is_view(step)]
+        self.steps = [self._step(step) for step in graph.nodes if not is_view(step)]
+        self._swaps: list[tuple[int, object, Spec]] = []
+        for value, kind, target in memory.copies:
+            self._copy(value, kind, target)
+        for source, variable, spec in self._swaps:
+            self._append_copy(source, self._add(spec, "fixed", variable._buffer), spec)
+
+    def _declare_inputs(self) -> None:
+        """Inputs come first and in order, whether anything reads them or not."""
+        for index, value in enumerate(self.graph.inputs):
+            spec = self.graph.specs[value]
+            self._numbers[value] = self._add(spec, "input", index)
+
+    def _add(self, spec: Spec, kind: str, where) -> int:
+        self.slots.append((spec.dtype, spec.shape, kind, where))
+        return len(self.slots) - 1
+
+    def _slot(self, value: int) -> int:
+        number = self._numbers.get(value)
+        if number is None:
+            placement = self.memory.of(value)
+            where = placement.where
+            if isinstance(where, Spec):
+                where = self._fixed_array(find(self.memory.root, value), where)
+            number = self._numbers[value] = self._add(self.graph.specs[value], placement.kind, where)
+        return number
+
+    def _fixed_array(self, root: int, spec: Spec) -> np.ndarray:
+        """Memory for a result of the prologue; it lives as long as the plan."""
+        if root not in self._arrays:
+            self._arrays[root] = _core.empty(spec.shape, spec.dtype)
+        return self._arrays[root]
+
+    def _step(self, step: Step) -> tuple:
+        specs = [self.graph.specs[i] for i in step.inputs]
+        outputs = [self.graph.specs[i] for i in step.outputs]
+        kernel, attributes = kernel_call(step.op, step.attributes, specs, outputs)
+        return (kernel, [self._slot(i) for i in step.inputs], [self._slot(i) for i in step.outputs], attributes, step.op.name)
+
+    def _copy(self, value: int, kind: str, target) -> None:
+        spec = self.graph.specs[value]
+        source = self._slot(value)
+        if kind == "output":
+            self._append_copy(source, self._add(spec, "output", target), spec)
+            return
+        if kind == "update_through_temporary":
+            temporary = self._add(spec, "fixed", _core.empty(spec.shape, spec.dtype))
+            self._append_copy(source, temporary, spec)
+            self._swaps.append((temporary, target, spec))
+            return
+        self._append_copy(source, self._add(spec, "fixed", target._buffer), spec)
+
+    def _append_copy(self, source: int, target: int, spec: Spec) -> None:
+        attributes = single_program("cast", 1, spec.dtype)
+        self.steps.append(("elementwise", [source], [target], attributes, "copy"))
