@@ -4,7 +4,7 @@
 #include <cstdint>
 
 // Always inlined: a copy that a per-ISA file emits must never be the one that others call.
-#define NN_INLINE __attribute__((always_inline))
+#define NN_SPEC_INLINE __attribute__((always_inline))
 
 namespace nnlite {
 
@@ -13,7 +13,7 @@ enum class DType : uint8_t { kFloat32, kFloat64, kBFloat16, kInt32, kInt64, kUIn
 constexpr int kMaxRank = 8;
 
 // Bytes of one element.
-NN_INLINE constexpr size_t dtype_size(DType dtype) {
+NN_SPEC_INLINE constexpr size_t dtype_size(DType dtype) {
   return dtype == DType::kFloat64 || dtype == DType::kInt64   ? 8
          : dtype == DType::kFloat32 || dtype == DType::kInt32 ? 4
          : dtype == DType::kBFloat16                          ? 2
@@ -31,14 +31,14 @@ struct Spec {
   int64_t dims[kMaxRank] = {};
 
   // Number of elements; 1 for a scalar.
-  NN_INLINE int64_t size() const {
+  NN_SPEC_INLINE int64_t size() const {
     int64_t n = 1;
     for (int i = 0; i < rank; ++i) n *= dims[i];
     return n;
   }
-  NN_INLINE size_t bytes() const { return static_cast<size_t>(size()) * dtype_size(dtype); }
+  NN_SPEC_INLINE size_t bytes() const { return static_cast<size_t>(size()) * dtype_size(dtype); }
   // dims[i], counted from the end when negative: dim(-1) is the last axis.
-  NN_INLINE int64_t dim(int i) const { return dims[i < 0 ? rank + i : i]; }
+  NN_SPEC_INLINE int64_t dim(int i) const { return dims[i < 0 ? rank + i : i]; }
 };
 
 }  // namespace nnlite
