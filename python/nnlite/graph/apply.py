@@ -11,6 +11,7 @@ from nnlite.tensor import Tensor
 class _State(threading.local):
     trace = None  # the innermost Trace of this thread
     recording = 0  # number of open tapes
+    scope = ""  # path of the layer being called: steps carry it, so that a profile can be read layer by layer
     memo = None  # results of this gradient step, so that gradients of one node share their common parts
 
 
@@ -43,7 +44,7 @@ def _run_now(op, inputs, attributes) -> tuple:
             return found[0]
     specs, arrays = run_eager(op, [t.spec for t in inputs], [t.data for t in inputs], attributes)
     if state.recording:
-        node = Node(op, inputs, attributes, specs, arrays)
+        node = Node(op, inputs, attributes, specs, arrays, state.scope)
         outputs = tuple([Tensor(s, a, node, i) for i, (s, a) in enumerate(zip(specs, arrays))])
     else:
         outputs = tuple([Tensor(s, a) for s, a in zip(specs, arrays)])

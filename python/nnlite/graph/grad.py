@@ -56,7 +56,9 @@ def backprop(outputs, output_gradients, sources) -> list[Tensor | None]:
 
 def _through(node: Node, output_gradients, useful, wanted, accumulate) -> None:
     """Sends the output gradients of one node to its inputs."""
-    outer, state.memo = state.memo, None if state.trace is not None else {}
+    outer = state.memo, state.scope
+    state.memo = None if state.trace is not None else {}
+    state.scope = node.scope and f"{node.scope} gradient"
     try:
         for i, tensor in enumerate(node.inputs):
             if tensor.spec.dtype not in FLOATS or not (_key(tensor) in wanted or tensor.node in useful):
@@ -66,7 +68,7 @@ def _through(node: Node, output_gradients, useful, wanted, accumulate) -> None:
             if gradient is not None:
                 accumulate(tensor, gradient)
     finally:
-        state.memo = outer
+        state.memo, state.scope = outer
 
 
 def _nodes_between(outputs, wanted) -> set[Node]:

@@ -17,6 +17,7 @@ class Step:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     attributes: dict
+    scope: str = ""  # path of the layer it belongs to
 
 
 @dataclass
@@ -67,7 +68,8 @@ class Graph:
     def _line(self, step: Step, names: list[str]) -> str:
         left = ", ".join(f"{names[o]}: {self.specs[o]}" for o in step.outputs)
         attributes = "".join(f"; {key}={value}" for key, value in step.attributes.items())
-        return f"{left} = {step.op.name}({', '.join(names[i] for i in step.inputs)}{attributes})"
+        scope = f"  # {step.scope}" if step.scope else ""
+        return f"{left} = {step.op.name}({', '.join(names[i] for i in step.inputs)}{attributes}){scope}"
 
 
 def graph_of_trace(trace, outputs) -> Graph:
@@ -93,7 +95,7 @@ class _Flattener:
                 numbers = tuple([graph.new_value(spec) for spec in node.output_specs])
                 for i, number in enumerate(numbers):
                     self.numbers[(node, i)] = number
-                graph.nodes.append(Step(node.op, inputs, numbers, node.attributes))
+                graph.nodes.append(Step(node.op, inputs, numbers, node.attributes, node.scope))
         graph.outputs = [self.number(t) for t in outputs]
         graph.updates = [(v, self.number(t)) for v, t in trace.updates.items() if t is not trace.reads.get(v)]
         return graph

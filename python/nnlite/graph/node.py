@@ -17,14 +17,15 @@ class Node:
     by reference counting as soon as nobody can reach them.
     """
 
-    __slots__ = ("op", "inputs", "attributes", "output_specs", "output_data", "serial")
+    __slots__ = ("op", "inputs", "attributes", "output_specs", "output_data", "scope", "serial")
 
-    def __init__(self, op, inputs: tuple[Tensor, ...], attributes: dict, output_specs: tuple[Spec, ...], output_data=None):
+    def __init__(self, op, inputs: tuple[Tensor, ...], attributes: dict, output_specs: tuple[Spec, ...], output_data=None, scope: str = ""):
         self.op = op
         self.inputs = inputs
         self.attributes = attributes
         self.output_specs = output_specs
         self.output_data = output_data or (None,) * len(output_specs)
+        self.scope = scope  # path of the layer it belongs to
         self.serial = next(_serials)
 
     @property

@@ -119,7 +119,7 @@ class _Lowering:
         specs = [self.graph.specs[i] for i in step.inputs]
         outputs = [self.graph.specs[i] for i in step.outputs]
         kernel, attributes = kernel_call(step.op, step.attributes, specs, outputs)
-        return (kernel, [self._slot(i) for i in step.inputs], [self._slot(i) for i in step.outputs], attributes, step.op.name)
+        return (kernel, [self._slot(i) for i in step.inputs], [self._slot(i) for i in step.outputs], attributes, f"{step.scope}: {step.op.name}" if step.scope else step.op.name)
 
     def _copy(self, value: int, kind: str, target) -> None:
         spec = self.graph.specs[value]

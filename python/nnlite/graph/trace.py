@@ -50,7 +50,7 @@ class Trace:
         self.updates[variable] = tensor
 
     def add(self, op, inputs, attributes) -> tuple[Tensor, ...]:
-        node = Node(op, inputs, attributes, op.specs([t.spec for t in inputs], attributes))
+        node = Node(op, inputs, attributes, op.specs([t.spec for t in inputs], attributes), None, state.scope)
         self.nodes.append(node)
         return node.outputs
 

@@ -46,7 +46,7 @@ def _with_bias(graph: Graph, nodes, uses, step: Step):
     fits = spec.size == channels and spec.shape[-1:] == (channels,) and graph.specs[add.outputs[0]] == graph.specs[product]
     if not fits or _made_after(nodes, bias, step, reader):
         return step, None
-    return Step(step.op, (*step.inputs, bias), add.outputs, {**step.attributes, "bias": 1}), [reader]
+    return Step(step.op, (*step.inputs, bias), add.outputs, {**step.attributes, "bias": 1}, step.scope), [reader]
 
 
 def _made_after(nodes, value: int, step: Step, reader: int) -> bool:
@@ -62,5 +62,5 @@ def _with_activation(graph: Graph, nodes, uses, merged: Step, positions, accepts
     opcode = activation.op.traits.elementwise
     if opcode not in ACTIVATIONS:
         return merged, positions
-    fused = Step(merged.op, merged.inputs, activation.outputs, {**merged.attributes, "activation": opcode})
+    fused = Step(merged.op, merged.inputs, activation.outputs, {**merged.attributes, "activation": opcode}, merged.scope)
     return fused, [*(positions or ()), reader]

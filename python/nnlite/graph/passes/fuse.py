@@ -104,7 +104,7 @@ def _program(graph: Graph, uses, group: _Group) -> tuple[Step, int | None]:
     if summed is not None:
         outputs = list(graph.nodes[summed].outputs)
         attributes["reduce"] = "sum"
-    return Step(PROGRAM, tuple(inputs), tuple(outputs), attributes), summed
+    return Step(PROGRAM, tuple(inputs), tuple(outputs), attributes, graph.nodes[members[-1]].scope), summed
 
 
 def _following_sum(graph: Graph, uses, outputs) -> int | None:

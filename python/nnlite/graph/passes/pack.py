@@ -43,7 +43,7 @@ def _packed(graph: Graph, step: Step) -> list[Step]:
         extra = {"packed": 1, "kernel_shape": spec.shape}
     value = graph.new_value(pack.specs([spec], pack_attributes)[0])
     inputs = (step.inputs[0], value, *step.inputs[2:])
-    return [Step(pack, (step.inputs[1],), (value,), pack_attributes), Step(step.op, inputs, step.outputs, {**step.attributes, **extra})]
+    return [Step(pack, (step.inputs[1],), (value,), pack_attributes, step.scope), Step(step.op, inputs, step.outputs, {**step.attributes, **extra}, step.scope)]
 
 
 def hoist(graph: Graph) -> Graph:

@@ -23,7 +23,7 @@ def simplify(graph: Graph) -> Graph:
         found = seen.get(key)
         if found is None:
             seen[key] = step.outputs
-            nodes.append(Step(step.op, inputs, step.outputs, step.attributes))
+            nodes.append(Step(step.op, inputs, step.outputs, step.attributes, step.scope))
         else:
             replaced.update(zip(step.outputs, found))
     graph.nodes = nodes
