@@ -1,18 +1,19 @@
 // Bringing parts of B into panels: plain copies of rows, and transposes by square blocks held in registers.
 // Per-ISA header: include only from `.isa.cpp` files.
 #pragma once
-#include <immintrin.h>
-
 #include <cstdint>
 
+#include "kernels/gemm_tile.h"
 #include "simd/vec.h"
 
 namespace nnlite::NN_ISA {
-namespace gemm {
+namespace {
 
 // A square block of `kSide` registers; `load` reads the first `n` elements of a row and fills with zeros, `transpose` works in place.
+#if defined(__x86_64__) && !defined(NN_SIMD_GENERIC)
 template <class T>
 struct Square;
+#endif
 
 #if defined(NN_COMPILE_AVX512)
 template <>
@@ -131,7 +132,7 @@ struct Square<double> {
     r[3] = _mm256_permute2f128_pd(t1, t3, 0x31);
   }
 };
-#else
+#elif defined(__x86_64__) && !defined(NN_SIMD_GENERIC)
 template <>
 struct Square<float> {
   using Register = __m128;
@@ -155,12 +156,38 @@ struct Square<double> {
     r[0] = low;
   }
 };
+#else
+template <class T>
+struct Square {
+  static constexpr int kSide = 4;
+  struct Register {
+    T lane[kSide];
+  };
+  static Register load(const T* p) { return load(p, kSide); }
+  static Register load(const T* p, int n) {
+    Register r = {};
+    for (int i = 0; i < n && i < kSide; ++i) r.lane[i] = p[i];
+    return r;
+  }
+  static void store(T* p, Register r) {
+    for (int i = 0; i < kSide; ++i) p[i] = r.lane[i];
+  }
+  static void transpose(Register* r) {
+    for (int i = 0; i < kSide; ++i) {
+      for (int j = 0; j < i; ++j) {
+        const T t = r[i].lane[j];
+        r[i].lane[j] = r[j].lane[i];
+        r[j].lane[i] = t;
+      }
+    }
+  }
+};
 #endif
 
-// to[p][j] = from[j][p] for `columns` j and `k` p. Columns of `to` are written up to the next multiple of kSide; those past
-// `columns` repeat the last one, and nobody reads them.
+// to[p][j] = from[j][p] for `columns` j and `k` p. Columns of `to` are written up to the next multiple of kSide, with zeros past
+// `columns`.
 template <class T>
-static void pack_transposed(const T* from, int64_t ld_from, T* to, int64_t ld_to, int64_t columns, int64_t k) {
+void pack_transposed(const T* from, int64_t ld_from, T* to, int64_t ld_to, int64_t columns, int64_t k) {
   using S = Square<T>;
   constexpr int kSide = S::kSide;
   for (int64_t j = 0; j < columns; j += kSide) {
@@ -182,7 +209,7 @@ static void pack_transposed(const T* from, int64_t ld_from, T* to, int64_t ld_to
       const int count = static_cast<int>(k - p < kSide ? k - p : kSide);
       typename S::Register r[kSide];
 #pragma GCC unroll 16
-      for (int i = 0; i < kSide; ++i) r[i] = S::load(row + (i < rows ? i : rows - 1) * ld_from + p, count);
+      for (int i = 0; i < kSide; ++i) r[i] = i < rows ? S::load(row + i * ld_from + p, count) : typename S::Register{};
       S::transpose(r);
 #pragma GCC unroll 16
       for (int i = 0; i < kSide; ++i) {
@@ -192,19 +219,25 @@ static void pack_transposed(const T* from, int64_t ld_from, T* to, int64_t ld_to
   }
 }
 
-// to[p][j] = from[p][j] for `columns` j and `k` p, columns past `columns` up to the next whole vector are zero.
+// to[p][j] = from[p][j] for `columns` j and `k` p. Columns of `to` are written up to the next whole register, with zeros past `columns`.
 template <class T>
-static void pack_rows(const T* from, int64_t ld_from, T* to, int64_t ld_to, int64_t columns, int64_t k) {
-  using V = Vec<T>;
-  constexpr int kLanes = V::kLanes;
+void pack_rows(const T* from, int64_t ld_from, T* to, int64_t ld_to, int64_t columns, int64_t k) {
+  constexpr int kLanes = Piece<T>::kLanes;
   const int64_t whole = columns / kLanes * kLanes;
   const int part = static_cast<int>(columns - whole);
   for (int64_t p = 0; p < k; ++p) {
     const T* source = from + p * ld_from;
     T* target = to + p * ld_to;
-    for (int64_t j = 0; j < whole; j += kLanes) V::load(source + j).store(target + j);
-    if (part) V::load_part(source + whole, part).store(target + whole);
+    Piece<T> v;
+    for (int64_t j = 0; j < whole; j += kLanes) {
+      native::load(v, source + j);
+      native::store(target + j, v);
+    }
+    if (part) {
+      native::load_part(v, source + whole, part);
+      native::store(target + whole, v);
+    }
   }
 }
-}  // namespace gemm
+}  // namespace
 }  // namespace nnlite::NN_ISA

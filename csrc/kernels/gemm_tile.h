@@ -9,7 +9,7 @@
 #include "simd/vec.h"
 
 namespace nnlite::NN_ISA {
-namespace gemm {
+namespace {
 
 // What a tile does besides multiplying.
 enum TileFlags : int {
@@ -33,104 +33,197 @@ struct Tile {
   int flags;
 };
 
+// Where masked loads are as fast as whole ones, partial tiles read B in place; elsewhere B is first copied to a panel of whole vectors.
+#if defined(NN_COMPILE_AVX512)
+constexpr bool kMaskB = true;
+#else
+constexpr bool kMaskB = false;
+#endif
+
 template <class T>
 using TileFunction = void (*)(const Tile<T>& tile);
 
-// Largest tiles that leave no register spilled: accumulators + one row of B + one splat of A.
-#if defined(NN_COMPILE_AVX512)
-constexpr int kMaxVectors = 4;
-constexpr int kMaxRows[kMaxVectors + 1] = {0, 16, 12, 8, 6};
-constexpr int kMaxPartRows[kMaxVectors + 1] = {0, 16, 12, 8, 6};
-#elif defined(NN_COMPILE_AVX2)
-constexpr int kMaxVectors = 1;
-constexpr int kMaxRows[kMaxVectors + 1] = {0, 6};
-constexpr int kMaxPartRows[kMaxVectors + 1] = {0, 4};
-#else
-constexpr int kMaxVectors = 1;
-constexpr int kMaxRows[kMaxVectors + 1] = {0, 2};
-constexpr int kMaxPartRows[kMaxVectors + 1] = {0, 2};
-#endif
+// Makes the compiler forget what it knows of a value, so that it neither keeps derived addresses alive across the loop over k nor
+// writes special versions of the loop.
+template <class P>
+NN_INLINE void forget(P& value) {
+  asm("" : "+r"(value));
+}
+
+template <class T>
+NN_INLINE const T* step_bytes(const T* p, int64_t bytes) {
+  return reinterpret_cast<const T*>(reinterpret_cast<const char*>(p) + bytes);
+}
+
+// One register of the machine: what Vec<T> is made of. Tiles count in these, so that narrow instruction sets get tiles that fit.
+template <class R>
+struct PieceOf {
+  using Type = R;
+};
+template <class H>
+struct PieceOf<native::Pair<H>> {
+  using Type = typename PieceOf<H>::Type;
+};
+template <class T>
+using Piece = typename PieceOf<typename VecTraits<T>::Register>::Type;
 
 template <class T, int kRows, int kVectors, bool kPart>
 void run_tile(const Tile<T>& tile) {
-  using V = Vec<T>;
-  constexpr int kLanes = V::kLanes;
+  constexpr int kLanes = Piece<T>::kLanes;
+  constexpr int kLast = kPart ? kVectors - 1 : kVectors;  // the vector with `part` columns
   const int part = tile.part;
-  const int64_t ldc = tile.ldc;
-  T* const c = tile.c;
-  V acc[kRows][kVectors];
+  Piece<T> acc[kRows][kVectors];
   if (tile.flags & kAccumulate) {
+    const T* c = tile.c;
 #pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
+    for (int i = 0; i < kRows; ++i, c += tile.ldc) {
 #pragma GCC unroll 4
       for (int j = 0; j < kVectors; ++j) {
-        const T* p = c + i * ldc + j * kLanes;
-        acc[i][j] = kPart && j == kVectors - 1 ? V::load_part(p, part) : V::load(p);
+        if (j == kLast) {
+          native::load_part(acc[i][j], c + j * kLanes, part);
+        } else {
+          native::load(acc[i][j], c + j * kLanes);
+        }
       }
     }
   } else {
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
-      for (int j = 0; j < kVectors; ++j) acc[i][j] = V::splat(T(0));
+      for (int j = 0; j < kVectors; ++j) native::splat(acc[i][j], T(0));
     }
   }
 
-  // Rows are reached from one pointer per four rows, so that 16 rows need six registers.
+  // Rows are reached from one pointer per four rows: 16 rows take six registers.
   constexpr int kGroups = (kRows + 3) / 4;
-  const int64_t row = tile.a_row, row3 = 3 * row, col = tile.a_col, ldb = tile.ldb;
+  constexpr int64_t kSize = sizeof(T);
+  int64_t row = tile.a_row * kSize, row3 = 3 * row, column = tile.a_col * kSize, ldb = tile.ldb * kSize;
+  forget(row), forget(row3), forget(column), forget(ldb);
   const T* a[kGroups];
 #pragma GCC unroll 4
-  for (int g = 0; g < kGroups; ++g) a[g] = tile.a + 4 * g * row;
+  for (int g = 0; g < kGroups; ++g) {
+    a[g] = step_bytes(tile.a, 4 * g * row);
+    forget(a[g]);
+  }
   const T* b = tile.b;
 #pragma GCC unroll 1
   for (int64_t p = tile.k; p > 0; --p) {
-    V vb[kVectors];
+    Piece<T> vb[kVectors];
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
-      vb[j] = kPart && j == kVectors - 1 ? V::load_part(b + j * kLanes, part) : V::load(b + j * kLanes);
+      if (kMaskB && j == kLast) {
+        native::load_part(vb[j], b + j * kLanes, part);
+      } else {
+        native::load(vb[j], b + j * kLanes);
+      }
     }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      const int64_t offset = i % 4 == 3 ? row3 : (i % 4) * row;
-      const V va = V::splat(a[i / 4][offset]);
+      Piece<T> va;
+      native::splat(va, *step_bytes(a[i / 4], i % 4 == 3 ? row3 : (i % 4) * row));
 #pragma GCC unroll 4
-      for (int j = 0; j < kVectors; ++j) acc[i][j] = fma(va, vb[j], acc[i][j]);
+      for (int j = 0; j < kVectors; ++j) acc[i][j] = native::fma(va, vb[j], acc[i][j]);
     }
 #pragma GCC unroll 4
-    for (int g = 0; g < kGroups; ++g) a[g] += col;
-    b += ldb;
+    for (int g = 0; g < kGroups; ++g) a[g] = step_bytes(a[g], column);
+    b = step_bytes(b, ldb);
   }
 
   if (tile.flags & (kBias | kScalarBias)) {
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
-      const T* p = tile.bias + j * kLanes;
-      const V bias = tile.flags & kScalarBias ? V::splat(tile.bias[0]) : kPart && j == kVectors - 1 ? V::load_part(p, part) : V::load(p);
+      Piece<T> bias;
+      if (tile.flags & kScalarBias) {
+        native::splat(bias, tile.bias[0]);
+      } else if (j == kLast) {
+        native::load_part(bias, tile.bias + j * kLanes, part);
+      } else {
+        native::load(bias, tile.bias + j * kLanes);
+      }
 #pragma GCC unroll 16
-      for (int i = 0; i < kRows; ++i) acc[i][j] = acc[i][j] + bias;
+      for (int i = 0; i < kRows; ++i) acc[i][j] = native::add(acc[i][j], bias);
     }
   }
   if (tile.flags & kRelu) {
-    const V zero = V::splat(T(0));
+    Piece<T> zero;
+    native::splat(zero, T(0));
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
-      for (int j = 0; j < kVectors; ++j) acc[i][j] = max(zero, acc[i][j]);
+      for (int j = 0; j < kVectors; ++j) acc[i][j] = native::max(zero, acc[i][j]);
     }
   }
+  T* c = tile.c;
+  forget(c);
 #pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) {
+  for (int i = 0; i < kRows; ++i, c += tile.ldc) {
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
-      T* p = c + i * ldc + j * kLanes;
-      if (kPart && j == kVectors - 1) {
-        acc[i][j].store_part(p, part);
+      if (j == kLast) {
+        native::store_part(c + j * kLanes, acc[i][j], part);
       } else {
-        acc[i][j].store(p);
+        native::store(c + j * kLanes, acc[i][j]);
       }
     }
   }
 }
-}  // namespace gemm
+
+// Tiles by number of rows, the first entry unused.
+template <class T>
+struct TileSet {
+  const TileFunction<T>* rows;
+  int most;
+};
+
+#define NN_TILES1(T, V, P) run_tile<T, 1, V, P>
+#define NN_TILES2(T, V, P) NN_TILES1(T, V, P), run_tile<T, 2, V, P>
+#define NN_TILES4(T, V, P) NN_TILES2(T, V, P), run_tile<T, 3, V, P>, run_tile<T, 4, V, P>
+#define NN_TILES6(T, V, P) NN_TILES4(T, V, P), run_tile<T, 5, V, P>, run_tile<T, 6, V, P>
+#define NN_TILES8(T, V, P) NN_TILES6(T, V, P), run_tile<T, 7, V, P>, run_tile<T, 8, V, P>
+#define NN_TILES12(T, V, P) NN_TILES8(T, V, P), run_tile<T, 9, V, P>, run_tile<T, 10, V, P>, run_tile<T, 11, V, P>, run_tile<T, 12, V, P>
+#define NN_TILES16(T, V, P) \
+  NN_TILES12(T, V, P), run_tile<T, 13, V, P>, run_tile<T, 14, V, P>, run_tile<T, 15, V, P>, run_tile<T, 16, V, P>
+
+// Registers for accumulators, a row of B and a splat of A (and, without a fused multiply-add, a product) are all there are.
+#if defined(NN_COMPILE_AVX512)
+constexpr int kMaxVectors = 4;
+#else
+constexpr int kMaxVectors = 2;
+#endif
+
+// Columns a tile covers at most: B is brought in by strips of this many.
+template <class T>
+constexpr int64_t kStripColumns = kMaxVectors * Piece<T>::kLanes;
+
+// The tiles for `columns` columns, at most kStripColumns.
+template <class T>
+TileSet<T> find_tiles(int64_t columns) {
+  constexpr int kLanes = Piece<T>::kLanes;
+#if defined(NN_COMPILE_AVX512)
+  static const TileFunction<T> whole4[] = {nullptr, NN_TILES6(T, 4, false)};
+  static const TileFunction<T> part4[] = {nullptr, NN_TILES6(T, 4, true)};
+  static const TileFunction<T> part3[] = {nullptr, NN_TILES8(T, 3, true)};
+  static const TileFunction<T> whole2[] = {nullptr, NN_TILES12(T, 2, false)};
+  static const TileFunction<T> part2[] = {nullptr, NN_TILES12(T, 2, true)};
+  static const TileFunction<T> part1[] = {nullptr, NN_TILES16(T, 1, true)};
+  if (columns <= kLanes) return {part1, 16};
+  if (columns <= 2 * kLanes) return {columns < 2 * kLanes ? part2 : whole2, 12};
+  if (columns <= 3 * kLanes) return {part3, 8};
+  return {columns < 4 * kLanes ? part4 : whole4, 6};
+#elif defined(NN_COMPILE_AVX2)
+  static const TileFunction<T> whole2[] = {nullptr, NN_TILES6(T, 2, false)};
+  static const TileFunction<T> part2[] = {nullptr, NN_TILES6(T, 2, true)};
+  static const TileFunction<T> part1[] = {nullptr, NN_TILES8(T, 1, true)};
+  if (columns <= kLanes) return {part1, 8};
+  return {columns < 2 * kLanes ? part2 : whole2, 6};
+#else
+  static const TileFunction<T> whole2[] = {nullptr, NN_TILES4(T, 2, false)};
+  static const TileFunction<T> part2[] = {nullptr, NN_TILES4(T, 2, true)};
+  static const TileFunction<T> part1[] = {nullptr, NN_TILES8(T, 1, true)};
+  if (columns <= kLanes) return {part1, 8};
+  return {columns < 2 * kLanes ? part2 : whole2, 4};
+#endif
+}
+
+}  // namespace
 }  // namespace nnlite::NN_ISA

@@ -1,0 +1,42 @@
+// How a matrix product is laid out and cut: decided once from shapes and attributes, the same for every instruction set.
+#pragma once
+#include <cstdint>
+
+#include "kernels/kernel.h"
+
+namespace nnlite {
+
+constexpr int64_t kPanelColumns = 64;   // columns of a panel of packed B
+constexpr int64_t kPanelMultiple = 16;  // the last panel is a multiple of this wide
+
+enum class MatrixB : int { kRows, kTransposed, kPacked };
+enum class Activation : int { kNone, kRelu, kSigmoid, kTanh };
+
+struct MatmulPlan {
+  DType dtype;
+  int64_t m, n, k;
+  int64_t a_row, a_col;  // element strides of op(A)
+  MatrixB b_layout;
+  int64_t ldb;           // elements between rows of B as stored
+  int64_t k_block;       // B is brought in by blocks of this many rows
+  bool swapped;          // inputs 0 and 1 have changed places
+  bool copy_b;           // copy each block of B into thread scratch before use
+  bool bias, scalar_bias;
+  Activation activation;
+
+  // Leading dimensions: matrix i of C uses matrices of A and B found by these element strides (0 where broadcast).
+  int64_t batch;
+  int batch_rank;
+  int64_t batch_dims[kMaxRank], a_batch[kMaxRank], b_batch[kMaxRank];
+
+  // Chunks: groups of whole matrices, or a grid of row and column ranges of each matrix.
+  int64_t batch_chunks, row_chunks, column_chunks, chunks;
+};
+
+// Fills `plan` from the specs and attributes of a `matmul`; fails with a message when they do not fit.
+void plan_matmul(const Prepare& prepare, MatmulPlan* plan);
+
+// Elements of the packed form of B[k, n].
+int64_t packed_size(int64_t k, int64_t n);
+
+}  // namespace nnlite

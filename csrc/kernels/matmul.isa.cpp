@@ -1,0 +1,281 @@
+// matmul: batched products of float32 and float64 matrices, with bias and activation. See gemm_tile.h for the order of operations.
+#include "kernels/gemm_pack.h"
+#include "kernels/gemm_plan.h"
+#include "kernels/gemm_tile.h"
+#include "kernels/kernel.h"
+#include "simd/math.h"
+
+namespace nnlite::NN_ISA {
+namespace {
+
+int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// One product C[m, n] of a batch, and the rows and columns of it that a chunk computes.
+template <class T>
+struct Product {
+  const T* a;
+  const T* b;
+  const T* bias;
+  T* c;
+  T* panel;  // thread scratch for one block of B
+  int64_t first_row, last_row, first_column, last_column;
+};
+
+// A block of B for one strip: `columns` wide, rows `ld` apart.
+template <class T>
+struct Block {
+  const T* b;
+  int64_t ld;
+};
+
+template <class T>
+Block<T> bring_block(const MatmulPlan& plan, const Product<T>& product, int64_t column, int64_t columns, int64_t k, int64_t depth) {
+  constexpr int64_t kStrip = kStripColumns<T>;
+  if (plan.b_layout == MatrixB::kPacked) {
+    const int64_t panel = column / kPanelColumns * kPanelColumns;
+    const int64_t rest = (plan.n - panel + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple;
+    const int64_t width = least(rest, kPanelColumns);
+    return {product.b + panel * plan.k + k * width + (column - panel), width};
+  }
+  if (plan.b_layout == MatrixB::kTransposed) {
+    pack_transposed(product.b + column * plan.ldb + k, plan.ldb, product.panel, kStrip, columns, depth);
+    return {product.panel, kStrip};
+  }
+  const T* b = product.b + k * plan.ldb + column;
+  if (!plan.copy_b && (kMaskB || columns % Piece<T>::kLanes == 0)) return {b, plan.ldb};
+  pack_rows(b, plan.ldb, product.panel, kStrip, columns, depth);
+  return {product.panel, kStrip};
+}
+
+template <class T>
+void activate(Activation activation, T* c, int64_t ldc, int64_t rows, int64_t columns) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  for (int64_t i = 0; i < rows; ++i, c += ldc) {
+    for (int64_t j = 0; j < columns; j += kLanes) {
+      const int part = static_cast<int>(least(columns - j, kLanes));
+      const Vec<T> x = load_part(c + j, part);
+      store_part(c + j, activation == Activation::kTanh ? tanh(x) : sigmoid(x), part);
+    }
+  }
+}
+
+// Rows of one strip in tiles of nearly equal height.
+template <class T>
+void run_strip(const TileSet<T>& tiles, Tile<T> tile, int64_t rows, int most, Activation activation, int64_t columns) {
+  const int64_t count = (rows + most - 1) / most;
+  const int64_t low = rows / count;
+  const int64_t high_tiles = rows - low * count;
+  const bool finish = activation == Activation::kSigmoid || activation == Activation::kTanh;
+  for (int64_t t = 0; t < count; ++t) {
+    const int64_t height = low + (t < high_tiles ? 1 : 0);
+    tiles.rows[height](tile);
+    if (finish) activate(activation, tile.c, tile.ldc, height, columns);
+    tile.a += height * tile.a_row;
+    tile.c += height * tile.ldc;
+  }
+}
+
+template <class T>
+void run_product(const MatmulPlan& plan, const Product<T>& product) {
+  constexpr int64_t kStrip = kStripColumns<T>;
+  constexpr int kLanes = Piece<T>::kLanes;
+  const int64_t rows = product.last_row - product.first_row;
+  if (rows <= 0) return;
+  // Rows of A that lie a multiple of 2 KiB apart share few sets of the first cache: use fewer of them at once.
+  const bool conflict = plan.a_col == 1 && plan.a_row * static_cast<int64_t>(sizeof(T)) % 2048 == 0;
+  const int64_t depth_step = plan.k_block;
+  int64_t k = 0;
+  do {
+    const int64_t depth = least(plan.k - k, depth_step);
+    const bool last = k + depth >= plan.k;
+    for (int64_t column = product.first_column; column < product.last_column; column += kStrip) {
+      const int64_t columns = least(product.last_column - column, kStrip);
+      const Block<T> block = bring_block(plan, product, column, columns, k, depth);
+      const TileSet<T> tiles = find_tiles<T>(columns);
+      Tile<T> tile;
+      tile.a = product.a + product.first_row * plan.a_row + k * plan.a_col;
+      tile.a_row = plan.a_row;
+      tile.a_col = plan.a_col;
+      tile.b = block.b;
+      tile.ldb = block.ld;
+      tile.c = product.c + product.first_row * plan.n + column;
+      tile.ldc = plan.n;
+      tile.k = depth;
+      tile.part = static_cast<int>((columns - 1) % kLanes) + 1;
+      tile.flags = k > 0 ? kAccumulate : 0;
+      tile.bias = product.bias;
+      if (last) {
+        if (plan.scalar_bias) {
+          tile.flags |= kScalarBias;
+        } else if (plan.bias) {
+          tile.flags |= kBias;
+          tile.bias += column;
+        }
+        if (plan.activation == Activation::kRelu) tile.flags |= kRelu;
+      }
+      const int most = conflict && tiles.most > 8 ? 8 : tiles.most;
+      run_strip(tiles, tile, rows, most, last ? plan.activation : Activation::kNone, columns);
+    }
+    k += depth;
+  } while (k < plan.k);
+}
+
+template <class T>
+void find_matrices(const MatmulPlan& plan, int64_t index, Product<T>* product) {
+  product->c += index * plan.m * plan.n;
+  for (int i = plan.batch_rank - 1; i >= 0; --i) {
+    const int64_t at = index % plan.batch_dims[i];
+    index /= plan.batch_dims[i];
+    product->a += at * plan.a_batch[i];
+    product->b += at * plan.b_batch[i];
+  }
+}
+
+template <class T>
+Product<T> bind_product(const MatmulPlan& plan, const StepArgs& args) {
+  Product<T> product;
+  product.a = static_cast<const T*>(args.in[plan.swapped ? 1 : 0]);
+  product.b = static_cast<const T*>(args.in[plan.swapped ? 0 : 1]);
+  product.bias = plan.bias ? static_cast<const T*>(args.in[2]) : nullptr;
+  product.c = static_cast<T*>(args.out[0]);
+  product.panel = static_cast<T*>(args.thread_scratch);
+  product.first_row = product.first_column = 0;
+  product.last_row = plan.m;
+  product.last_column = plan.n;
+  return product;
+}
+
+template <class T>
+void run_matmul(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const MatmulPlan& plan = *static_cast<const MatmulPlan*>(state);
+  const int64_t grid = plan.row_chunks * plan.column_chunks;
+  const Product<T> whole = bind_product<T>(plan, args);
+  if (begin >= end) return;
+  if (grid == 1) {
+    // Groups of whole matrices.
+    const int64_t first = plan.batch * begin / plan.batch_chunks, last = plan.batch * end / plan.batch_chunks;
+    for (int64_t i = first; i < last; ++i) {
+      Product<T> product = whole;
+      find_matrices(plan, i, &product);
+      run_product(plan, product);
+    }
+    return;
+  }
+  const int64_t panels = (plan.n + kPanelColumns - 1) / kPanelColumns;
+  for (int64_t chunk = begin; chunk < end; ++chunk) {
+    Product<T> product = whole;
+    find_matrices(plan, chunk / grid, &product);
+    const int64_t row = chunk % grid / plan.column_chunks, column = chunk % plan.column_chunks;
+    product.first_row = plan.m * row / plan.row_chunks;
+    product.last_row = plan.m * (row + 1) / plan.row_chunks;
+    product.first_column = panels * column / plan.column_chunks * kPanelColumns;
+    product.last_column = least(plan.n, panels * (column + 1) / plan.column_chunks * kPanelColumns);
+    run_product(plan, product);
+  }
+}
+
+// Integers: sums wrap around.
+template <class T, class U>
+void run_integer_matmul(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const MatmulPlan& plan = *static_cast<const MatmulPlan*>(state);
+  const bool transposed = plan.b_layout == MatrixB::kTransposed;
+  const int64_t b_row = transposed ? 1 : plan.ldb, b_column = transposed ? plan.ldb : 1;
+  for (int64_t chunk = begin; chunk < end; ++chunk) {
+    Product<T> product = bind_product<T>(plan, args);
+    find_matrices(plan, chunk, &product);
+    for (int64_t i = 0; i < plan.m; ++i) {
+      U* c = reinterpret_cast<U*>(product.c) + i * plan.n;
+      for (int64_t j = 0; j < plan.n; ++j) c[j] = 0;
+      for (int64_t p = 0; p < plan.k; ++p) {
+        const U a = static_cast<U>(product.a[i * plan.a_row + p * plan.a_col]);
+        const T* b = product.b + p * b_row;
+        for (int64_t j = 0; j < plan.n; ++j) c[j] += a * static_cast<U>(b[j * b_column]);
+      }
+    }
+  }
+}
+
+template <class T>
+size_t panel_bytes(const MatmulPlan& plan) {
+  const bool brings_b = plan.copy_b || plan.b_layout == MatrixB::kTransposed || (!kMaskB && plan.n % Piece<T>::kLanes != 0);
+  return brings_b ? static_cast<size_t>(least(plan.k, plan.k_block) * kStripColumns<T>) * sizeof(T) : 0;
+}
+
+void prepare_matmul(Prepare& prepare) {
+  MatmulPlan* plan = static_cast<MatmulPlan*>(prepare.new_state(sizeof(MatmulPlan)));
+  plan_matmul(prepare, plan);
+  prepare.set_cost(2.0 * static_cast<double>(plan->batch) * static_cast<double>(plan->m) * static_cast<double>(plan->n) * static_cast<double>(plan->k));
+  const bool integer = plan->dtype == DType::kInt32 || plan->dtype == DType::kInt64;
+  if (integer) {
+    if (plan->bias || plan->activation != Activation::kNone || plan->b_layout == MatrixB::kPacked) {
+      prepare.fail("bias, activation and packed weights need a floating-point dtype");
+    }
+    prepare.set_run(plan->dtype == DType::kInt32 ? run_integer_matmul<int32_t, uint32_t> : run_integer_matmul<int64_t, uint64_t>);
+    prepare.add_phase(plan->batch);
+    return;
+  }
+  if (plan->dtype == DType::kFloat32) {
+    prepare.set_run(run_matmul<float>);
+    prepare.need_thread_scratch(panel_bytes<float>(*plan));
+  } else if (plan->dtype == DType::kFloat64) {
+    prepare.set_run(run_matmul<double>);
+    prepare.need_thread_scratch(panel_bytes<double>(*plan));
+  } else {
+    prepare.fail("dtype must be float32, float64, int32 or int64");
+  }
+  prepare.add_phase(plan->chunks);
+}
+
+// matmul_pack: brings B into the panels that `packed` products read, one chunk a panel.
+struct PackPlan {
+  int64_t n, k, ldb, panels;
+  bool transposed;
+};
+
+template <class T>
+void run_pack(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const PackPlan& plan = *static_cast<const PackPlan*>(state);
+  const T* b = static_cast<const T*>(args.in[0]);
+  for (int64_t p = begin; p < end; ++p) {
+    const int64_t column = p * kPanelColumns;
+    const int64_t columns = least(plan.n - column, kPanelColumns);
+    const int64_t width = (columns + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple;
+    T* panel = static_cast<T*>(args.out[0]) + column * plan.k;
+    if (width != columns) __builtin_memset(panel, 0, static_cast<size_t>(width * plan.k) * sizeof(T));
+    if (plan.transposed) {
+      pack_transposed(b + column * plan.ldb, plan.ldb, panel, width, columns, plan.k);
+    } else {
+      pack_rows(b + column, plan.ldb, panel, width, columns, plan.k);
+    }
+  }
+}
+
+void prepare_pack(Prepare& prepare) {
+  PackPlan* plan = static_cast<PackPlan*>(prepare.new_state(sizeof(PackPlan)));
+  const Spec& b = prepare.input(0);
+  const Spec& packed = prepare.output(0);
+  if (b.rank != 2) prepare.fail("b must have rank 2, but has rank %d", b.rank);
+  if (b.dtype != packed.dtype) prepare.fail("b and its packed form must have one dtype");
+  plan->transposed = prepare.get_int("transpose_b", 0) != 0;
+  plan->k = b.dims[plan->transposed ? 1 : 0];
+  plan->n = b.dims[plan->transposed ? 0 : 1];
+  plan->ldb = b.dims[1];
+  plan->panels = (plan->n + kPanelColumns - 1) / kPanelColumns;
+  if (packed.rank != 1 || packed.dims[0] != packed_size(plan->k, plan->n)) {
+    prepare.fail("the packed form must hold %lld elements", static_cast<long long>(packed_size(plan->k, plan->n)));
+  }
+  if (b.dtype == DType::kFloat32) {
+    prepare.set_run(run_pack<float>);
+  } else if (b.dtype == DType::kFloat64) {
+    prepare.set_run(run_pack<double>);
+  } else {
+    prepare.fail("dtype must be float32 or float64");
+  }
+  prepare.add_phase(plan->panels);
+}
+
+NN_KERNEL("matmul", prepare_matmul);
+NN_KERNEL("matmul_pack", prepare_pack);
+
+}  // namespace
+}  // namespace nnlite::NN_ISA
