@@ -135,6 +135,8 @@ Spec array_spec(PyObject* object, const char* what, int index) {
              describe(object).c_str());
 }
 
+void* array_pointer(PyObject* object) { return as_array(object)->data; }
+
 bool array_is_writeable(PyObject* object) { return (as_array(object)->flags & npy_api::NPY_ARRAY_WRITEABLE_) != 0; }
 
 Spec parse_spec(py::handle shape, py::handle dtype) {

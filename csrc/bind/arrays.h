@@ -20,6 +20,8 @@ PyObject* new_array(const Spec& spec, void** data);
 void* array_data(PyObject* object, const Spec& spec, const char* what, int index);
 // The spec of a C-contiguous array of one of our dtypes.
 Spec array_spec(PyObject* object, const char* what, int index);
+// Of an object that one of the two above has accepted.
+void* array_pointer(PyObject* object);
 bool array_is_writeable(PyObject* object);
 
 Spec parse_spec(py::handle shape, py::handle dtype);

@@ -7,5 +7,6 @@ namespace nnlite {
 void register_config(pybind11::module_& module);
 void register_memory(pybind11::module_& module);
 void register_eager(pybind11::module_& module);
+void register_plan(pybind11::module_& module);
 
 }  // namespace nnlite

@@ -7,4 +7,5 @@ PYBIND11_MODULE(_core, module) {
   nnlite::register_config(module);
   nnlite::register_memory(module);
   nnlite::register_eager(module);
+  nnlite::register_plan(module);
 }

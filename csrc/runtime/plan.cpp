@@ -1,0 +1,278 @@
+#include "runtime/plan.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+
+#include "core/check.h"
+#include "core/spec_text.h"
+#include "runtime/gather.h"
+
+namespace nnlite {
+namespace {
+
+constexpr double kRegionNanoseconds = 5000;
+constexpr size_t kThreadGap = 256;  // between the scratch of two threads: CPUs prefetch neighbouring lines
+constexpr double kPollNanoseconds = 1e7;
+constexpr double kCopyBytesPerNanosecond = 10;
+
+constexpr const char* kKindNames[] = {"arena", "fixed", "input", "output"};
+
+int64_t nanoseconds_now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Looks at the clock every few steps and polls every ~10 ms.
+class PollTimer {
+ public:
+  PollTimer(Poll poll, double step_nanoseconds)
+      : poll_(poll), every_(static_cast<int64_t>(std::clamp(1e6 / std::max(step_nanoseconds, 1.0), 1.0, 1e4))), next_(nanoseconds_now() + kInterval) {}
+  bool stop() {
+    if (poll_.stop == nullptr || ++steps_ < every_) return false;
+    steps_ = 0;
+    const int64_t now = nanoseconds_now();
+    if (now < next_) return false;
+    next_ = now + kInterval;
+    return poll_.stop(poll_.context);
+  }
+
+ private:
+  static constexpr int64_t kInterval = static_cast<int64_t>(kPollNanoseconds);
+  Poll poll_;
+  int64_t every_;
+  int64_t steps_ = 0;
+  int64_t next_;
+};
+
+}  // namespace
+
+Plan::Plan(std::vector<Slot> slots, std::vector<PlanStep> steps, std::vector<PlanStep> prologue, std::shared_ptr<Arena> arena, size_t arena_bytes)
+    : slots_(std::move(slots)), steps_(std::move(steps)), prologue_(std::move(prologue)), arena_(std::move(arena)), arena_bytes_(align_up(arena_bytes)) {
+  collect(&inputs_, SlotKind::kInput, "input");
+  collect(&outputs_, SlotKind::kOutput, "output");
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const Slot& slot = slots_[i];
+    NN_CHECK(slot.kind != SlotKind::kArena || (slot.where >= 0 && static_cast<size_t>(slot.where) + slot.spec.bytes() <= arena_bytes_),
+             "slot %zu: %zu bytes at offset %lld do not fit in an arena of %zu bytes", i, slot.spec.bytes(), static_cast<long long>(slot.where), arena_bytes_);
+  }
+  input_operands_.resize(inputs_.size());
+  output_operands_.resize(outputs_.size());
+  find_operands(&steps_);
+  find_operands(&prologue_);
+}
+
+void Plan::collect(std::vector<Spec>* specs, SlotKind kind, const char* name) {
+  std::vector<bool> seen;
+  for (const Slot& slot : slots_) {
+    if (slot.kind != kind) continue;
+    NN_CHECK(slot.where >= 0 && slot.where < static_cast<int64_t>(slots_.size()), "%s index %lld is out of range", name, static_cast<long long>(slot.where));
+    const size_t index = static_cast<size_t>(slot.where);
+    if (index >= specs->size()) specs->resize(index + 1), seen.resize(index + 1);
+    NN_CHECK(!seen[index] || (*specs)[index].bytes() == slot.spec.bytes(), "two slots of %s %zu differ in size: %s and %s", name, index,
+             spec_text((*specs)[index]).c_str(), spec_text(slot.spec).c_str());
+    if (!seen[index]) (*specs)[index] = slot.spec;  // the first slot of an input is the one callers see; others are views
+    seen[index] = true;
+  }
+  for (size_t i = 0; i < seen.size(); ++i) NN_CHECK(seen[i], "no slot is %s %zu, but there are slots for later ones", name, i);
+}
+
+void Plan::find_operands(Program* program) {
+  for (size_t i = 0; i < program->operand_slots().size(); ++i) {
+    const int number = program->operand_slots()[i];
+    NN_CHECK(number >= 0 && number < static_cast<int>(slots_.size()), "a step names slot %d, but there are %zu slots", number, slots_.size());
+    const Slot& slot = slots_[number];
+    if (slot.kind == SlotKind::kFixed) program->bind(i, slot.fixed);
+    if (slot.kind == SlotKind::kInput) input_operands_[slot.where].push_back({program, i});
+    if (slot.kind == SlotKind::kOutput) output_operands_[slot.where].push_back({program, i});
+  }
+}
+
+bool Plan::refresh_schedule() {
+  const int threads = num_threads();
+  if (threads == threads_) return false;
+  threads_ = threads;
+  team_nanoseconds_ = steps_.schedule(threads);
+  team_prologue_nanoseconds_ = prologue_.schedule(threads);
+  return true;
+}
+
+void Plan::prepare_run() {
+  const bool rescheduled = refresh_schedule();
+  if (rescheduled || bound_base_ == nullptr || bound_base_ != arena_->base()) bind_arena();
+}
+
+void Plan::bind_arena() {
+  const size_t scratch = align_up(std::max(steps_.scratch_bytes(), prologue_.scratch_bytes()));
+  const size_t own = align_up(std::max(steps_.thread_scratch_bytes(), prologue_.thread_scratch_bytes())) + kThreadGap;
+  arena_->reserve(arena_bytes_ + scratch + own * threads_);
+  bound_base_ = arena_->base();
+  for (Program* program : {&steps_, &prologue_}) {
+    program->bind_scratch(bound_base_ + arena_bytes_, bound_base_ + arena_bytes_ + scratch, own);
+    for (size_t i = 0; i < program->operand_slots().size(); ++i) {
+      const Slot& slot = slots_[program->operand_slots()[i]];
+      if (slot.kind == SlotKind::kArena) program->bind(i, bound_base_ + slot.where);
+    }
+  }
+}
+
+void Plan::bind_slots(const std::vector<std::vector<Operand>>& operands, int index, void* address) {
+  for (const Operand& operand : operands[index]) operand.program->bind(operand.index, address);
+}
+
+bool Plan::use_team(const Program& program, double team_nanoseconds, int64_t count) const {
+  const double runs = static_cast<double>(count);
+  return threads_ > 1 && runs * team_nanoseconds + kRegionNanoseconds < 0.9 * runs * program.nanoseconds();
+}
+
+void Plan::run(void* const* inputs, void* const* outputs) {
+  prepare_run();
+  for (size_t i = 0; i < inputs_.size(); ++i) bind_slots(input_operands_, static_cast<int>(i), inputs[i]);
+  for (size_t i = 0; i < outputs_.size(); ++i) bind_slots(output_operands_, static_cast<int>(i), outputs[i]);
+  if (!use_team(steps_, team_nanoseconds_, 1)) {
+    FlushDenormals flush;
+    steps_.run();
+    return;
+  }
+  run_region(threads_, [&](Worker& worker) {
+    Walk walk(&worker, true);
+    steps_.run(walk);
+  });
+}
+
+void Plan::run_prologue() {
+  prepare_run();
+  if (!use_team(prologue_, team_prologue_nanoseconds_, 1)) {
+    FlushDenormals flush;
+    prologue_.run();
+    return;
+  }
+  run_region(threads_, [&](Worker& worker) {
+    Walk walk(&worker, true);
+    prologue_.run(walk);
+  });
+}
+
+int64_t Plan::batch() const {
+  NN_CHECK(!inputs_.empty(), "a plan without inputs has no rows to step through");
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    NN_CHECK(inputs_[i].rank > 0 && inputs_[i].dims[0] > 0 && inputs_[i].dims[0] == inputs_[0].dims[0],
+             "all inputs of a plan that steps through rows must have the same leading dimension, at least 1; input 0 is %s, input %zu is %s",
+             spec_text(inputs_[0]).c_str(), i, spec_text(inputs_[i]).c_str());
+  }
+  return inputs_[0].dims[0];
+}
+
+void Plan::bind_staging() {
+  if (staging_.data() != nullptr) return;
+  size_t bytes = 0;
+  for (const Spec& spec : inputs_) bytes += align_up(spec.bytes());
+  for (const Spec& spec : outputs_) bytes += align_up(spec.bytes());
+  staging_ = Block(bytes);
+  char* next = staging_.data();
+  for (const Spec& spec : inputs_) staged_inputs_.push_back(next), next += align_up(spec.bytes());
+  for (const Spec& spec : outputs_) staged_outputs_.push_back(next), next += align_up(spec.bytes());
+}
+
+// Runs the steps `count` times; before(walk, s) comes first in each. The stop rule: worker 0 polls at the start of a step and names that step as the last; every
+// step of a team has a barrier after that, so all workers read the same answer at its end.
+template <class Before>
+int64_t Plan::run_many(int64_t count, Poll poll, const Before& before) {
+  std::atomic<int64_t> last{count - 1};
+  PollTimer timer(poll, steps_.nanoseconds());
+  const int threads = use_team(steps_, team_nanoseconds_, count) ? threads_ : 1;
+  const auto body = [&](Worker& worker) {
+    Walk walk(&worker, false);
+    for (int64_t s = 0; s <= last.load(std::memory_order_relaxed); ++s) {
+      if (worker.index() == 0 && timer.stop()) last.store(std::min(s, count - 1), std::memory_order_relaxed);
+      before(walk, s);
+      steps_.run(walk);
+    }
+  };
+  if (threads > 1) {
+    run_region(threads, body);
+  } else {
+    FlushDenormals flush;
+    Worker worker(nullptr, 0, 1);
+    body(worker);
+  }
+  return last + 1;
+}
+
+int64_t Plan::run_steps(const std::vector<Source>& sources, const int64_t* order, int64_t count, Poll poll) {
+  if (count <= 0) return 0;
+  const int64_t rows = batch();
+  prepare_run();
+  bind_staging();
+  std::vector<GatheredInput> gathered;
+  size_t bytes = 0;
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    gathered.push_back({sources[i].data, static_cast<char*>(staged_inputs_[i]), row_bytes(inputs_[i])});
+    bytes += inputs_[i].bytes();
+    bind_slots(input_operands_, static_cast<int>(i), staged_inputs_[i]);
+  }
+  for (size_t i = 0; i < outputs_.size(); ++i) bind_slots(output_operands_, static_cast<int>(i), staged_outputs_[i]);
+  const int64_t chunks = std::clamp<int64_t>(static_cast<int64_t>(bytes / kGatherChunkBytes), 1, rows);
+  const bool team = chunks > 1;
+  return run_many(count, poll, [&](Walk& walk, int64_t s) {
+    walk.part(team, chunks, [&](int64_t begin, int64_t end) {
+      gather_rows(gathered, order + s * rows, rows * begin / chunks, rows * end / chunks);
+    });
+  });
+}
+
+int64_t Plan::run_batches(const std::vector<Source>& sources, const std::vector<char*>& results, int64_t first_row, int64_t count, Poll poll) {
+  if (count <= 0) return 0;
+  const int64_t rows = batch();
+  prepare_run();
+  bind_staging();
+  const auto bind_batch = [&](int64_t b) {
+    const size_t row = static_cast<size_t>(first_row + b * rows);
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      bind_slots(input_operands_, static_cast<int>(i), const_cast<char*>(sources[i].data) + row * row_bytes(inputs_[i]));
+    }
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+      char* const result = results[i];
+      bind_slots(output_operands_, static_cast<int>(i), result != nullptr ? result + row * row_bytes(outputs_[i]) : staged_outputs_[i]);
+    }
+  };
+  return run_many(count, poll, [&](Walk& walk, int64_t b) {
+    // For the team, though it is one chunk: all workers read the addresses, so none may be behind or ahead.
+    walk.part(true, 1, [&](int64_t begin, int64_t end) {
+      if (begin < end) bind_batch(b);
+    });
+  });
+}
+
+std::vector<std::pair<std::string, double>> Plan::profile(void* const* inputs, void* const* outputs, int repeat) {
+  run(inputs, outputs);
+  std::vector<double> seconds(steps().size(), 0.0);
+  const int threads = use_team(steps_, team_nanoseconds_, 1) ? threads_ : 1;
+  run_region(threads, [&](Worker& worker) {
+    Walk walk(&worker, false);
+    for (int i = 0; i < repeat; ++i) steps_.profile(walk, seconds.data());
+  });
+  std::vector<std::pair<std::string, double>> result;
+  for (size_t i = 0; i < seconds.size(); ++i) result.emplace_back(steps()[i].label, seconds[i] / std::max(repeat, 1));
+  return result;
+}
+
+std::vector<std::string> Plan::slot_texts() const {
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const Slot& slot = slots_[i];
+    std::string text = format("%%%zu %s %s", i, spec_text(slot.spec).c_str(), kKindNames[static_cast<int>(slot.kind)]);
+    if (slot.kind != SlotKind::kFixed) text += format(slot.kind == SlotKind::kArena ? "+%lld" : " %lld", static_cast<long long>(slot.where));
+    texts.push_back(text);
+  }
+  return texts;
+}
+
+std::string Plan::dump() {
+  refresh_schedule();
+  std::string text = format("%zu steps, ~%.1f us on one thread, ~%.1f us on %d (T: shared by the team), arena %zu bytes\n", steps().size(),
+                            steps_.nanoseconds() / 1000, team_nanoseconds_ / 1000, threads_, arena_bytes_);
+  if (!prologue_.steps().empty()) text += "prologue:\n" + prologue_.dump(slot_texts()) + "steps:\n";
+  return text + steps_.dump(slot_texts());
+}
+
+}  // namespace nnlite

@@ -1,0 +1,114 @@
+#include "runtime/program.h"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include "core/check.h"
+#include "core/spec_text.h"
+
+namespace nnlite {
+namespace {
+
+// What sharing costs a call, in nanoseconds: the barrier before or after it, and the lines that move between caches.
+constexpr double kBarrier = 500;
+constexpr double kShare = 500;
+
+double seconds_now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+std::string join(const std::vector<int>& slots, const std::vector<std::string>& texts) {
+  std::string text;
+  for (int slot : slots) text += (text.empty() ? "" : ", ") + texts[slot];
+  return text;
+}
+
+}  // namespace
+
+Program::Program(std::vector<PlanStep> steps) : steps_(std::move(steps)) {
+  size_t operands = 0;
+  for (const PlanStep& step : steps_) operands += step.inputs.size() + step.outputs.size();
+  operands_.resize(operands);  // never again: calls point into it
+  operand_slots_.reserve(operands);
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const PlanStep& plan_step = steps_[i];
+    const Step& step = plan_step.step;
+    void* const* in = operands_.data() + operand_slots_.size();
+    void* const* out = in + plan_step.inputs.size();
+    operand_slots_.insert(operand_slots_.end(), plan_step.inputs.begin(), plan_step.inputs.end());
+    operand_slots_.insert(operand_slots_.end(), plan_step.outputs.begin(), plan_step.outputs.end());
+    scratch_bytes_ = std::max(scratch_bytes_, step.scratch_bytes());
+    thread_scratch_bytes_ = std::max(thread_scratch_bytes_, step.thread_scratch_bytes());
+    nanoseconds_ += step.nanoseconds();
+    const int64_t all_chunks = std::accumulate(step.phases().begin(), step.phases().end(), int64_t{0});
+    for (size_t phase = 0; phase < step.phases().size(); ++phase) {
+      const int64_t chunks = step.phases()[phase];
+      if (chunks == 0) continue;
+      const double share = static_cast<double>(chunks) / static_cast<double>(all_chunks);
+      calls_.push_back({step.run_function(), step.state(), in, out, chunks, static_cast<int>(phase), false, static_cast<int>(i),
+                        step.nanoseconds() * share});
+    }
+  }
+}
+
+void Program::bind_scratch(void* scratch, char* thread_scratch, size_t thread_stride) {
+  scratch_ = scratch;
+  thread_scratch_ = thread_scratch;
+  thread_stride_ = thread_stride;
+}
+
+double Program::schedule(int threads) {
+  // The cheapest labelling by dynamic programming: costs of the calls so far, the last one being worker 0's (0) or the team's (1).
+  struct Best {
+    double cost[2];
+    bool from_team[2];
+  };
+  std::vector<Best> best(calls_.size());
+  double alone = 0, shared = 0;
+  for (size_t i = 0; i < calls_.size(); ++i) {
+    const Call& call = calls_[i];
+    const double parts = static_cast<double>(std::min<int64_t>(threads, call.chunks));
+    const double barrier_before_alone = shared + kBarrier, from_alone = alone + kBarrier, from_shared = shared + kBarrier;
+    best[i].from_team[0] = barrier_before_alone < alone;
+    best[i].from_team[1] = from_shared <= from_alone;
+    best[i].cost[0] = std::min(barrier_before_alone, alone) + call.nanoseconds;
+    best[i].cost[1] = std::min(from_alone, from_shared) + (parts > 1 ? call.nanoseconds / parts + kShare : 1e18);
+    alone = best[i].cost[0];
+    shared = best[i].cost[1];
+  }
+  bool team = shared < alone;
+  const double cost = std::min(alone, shared);
+  for (size_t i = calls_.size(); i-- > 0;) {
+    calls_[i].team = team;
+    team = best[i].from_team[team];
+  }
+  return cost;
+}
+
+void Program::profile(Walk& walk, double* seconds) const {
+  char* const own = thread_scratch_ + walk.worker().index() * thread_stride_;
+  double before = seconds_now();
+  for (const Call& call : calls_) {
+    run_call(call, walk, own);
+    if (call.team) walk.worker().barrier();  // so that the time is the slowest worker's
+    if (walk.worker().index() > 0) continue;
+    const double now = seconds_now();
+    seconds[call.step] += now - before;
+    before = now;
+  }
+}
+
+std::string Program::dump(const std::vector<std::string>& slot_texts) const {
+  std::string text;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const PlanStep& step = steps_[i];
+    std::string chunks;
+    for (const Call& call : calls_) {
+      if (call.step == static_cast<int>(i)) chunks += format("%s%lld%s", chunks.empty() ? "" : "+", static_cast<long long>(call.chunks), call.team ? "T" : "");
+    }
+    text += format("%4zu %-24s %s -> %s  [%s chunks, ~%.1f us] %s\n", i, step.step.kernel().c_str(), join(step.inputs, slot_texts).c_str(),
+                   join(step.outputs, slot_texts).c_str(), chunks.c_str(), step.step.nanoseconds() / 1000, step.label.c_str());
+  }
+  return text;
+}
+
+}  // namespace nnlite
