@@ -1,0 +1,233 @@
+// conv2d, conv2d_input_grad, conv2d_pack: direct convolution of NHWC images, no copies of the image.
+//
+// The image is cut into rectangles of pixels that see the same taps (all of them inside, fewer along padded edges), so padding costs
+// nothing and is never multiplied: a kernel with NaN or infinite weights gives NaN only where a pixel of the image meets them. Every
+// rectangle is computed by tiles of pixels x filters that read pixels through pointers. An input gradient is one such
+// convolution of dy for every phase of the strides, with the kernel turned and transposed.
+#include "kernels/conv2d_plan.h"
+#include "kernels/conv2d_tile.h"
+#include "kernels/gemm_pack.h"
+#include "simd/math.h"
+
+namespace nnlite::NN_ISA {
+namespace conv {
+namespace {
+
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// Columns of a panel as stored: 64, less in the last one.
+int64_t panel_width(int64_t columns, int64_t panel) {
+  const int64_t left = columns - panel * kPanelColumns;
+  return left >= kPanelColumns ? kPanelColumns : (left + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple;
+}
+
+// Pixels of the result: all of [.., ..) in each axis.
+struct Block {
+  int64_t image_begin, image_end, row_begin, row_end, col_begin, col_end;
+};
+
+// Applies an activation that is too large for the tiles to the pixels a tile has just stored.
+template <class T>
+void activate(Activation activation, const Tile<T>& tile, int rows, int vectors) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  for (int i = 0; i < rows; ++i) {
+    for (int j = 0; j < vectors; ++j) {
+      T* p = tile.outputs[i] + j * kLanes;
+      const int part = j == vectors - 1 ? tile.part : kLanes;
+      const Vec<T> x = load_part(p, part);
+      store_part(p, activation == Activation::kTanh ? tanh(x) : sigmoid(x), part);
+    }
+  }
+}
+
+// Runs one rectangle of pixels that see the same taps through tiles of almost equal size.
+template <class T>
+void run_rectangle(const DenseConv& conv, const Block& block, Activation activation, int vectors, const T* in, T* out, Tile<T>* tile) {
+  const int max_rows = kMaxRows[vectors];
+  const bool finish = activation == Activation::kSigmoid || activation == Activation::kTanh;
+  const int64_t rows = block.row_end - block.row_begin, cols = block.col_end - block.col_begin;
+  const int64_t pixels = (block.image_end - block.image_begin) * rows * cols;
+  const int64_t tiles = (pixels + max_rows - 1) / max_rows;
+  const int64_t size = pixels / tiles, longer = pixels % tiles;
+  // Steps from the last pixel of a row to the first of the next, and from the last of an image to the first of the next.
+  const int64_t next_row_in = conv.row_in - cols * conv.col_in, next_row_out = conv.row_out - cols * conv.col_out;
+  const int64_t next_image_in = conv.image_in - rows * conv.row_in, next_image_out = conv.image_out - rows * conv.row_out;
+  in += block.image_begin * conv.image_in + block.row_begin * conv.row_in + block.col_begin * conv.col_in;
+  out += block.image_begin * conv.image_out + block.row_begin * conv.row_out + block.col_begin * conv.col_out;
+  int64_t cols_left = cols, rows_left = rows;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int count = static_cast<int>(size + (t < longer));
+    for (int i = 0; i < count; ++i) {
+      tile->pixels[i] = in;
+      tile->outputs[i] = out;
+      in += conv.col_in;
+      out += conv.col_out;
+      if (--cols_left == 0) {
+        cols_left = cols;
+        in += next_row_in;
+        out += next_row_out;
+        if (--rows_left == 0) {
+          rows_left = rows;
+          in += next_image_in;
+          out += next_image_out;
+        }
+      }
+    }
+    find_tile(in, count, vectors)(*tile);
+    if (finish) activate(activation, *tile, count, vectors);
+  }
+}
+
+// Runs a block of pixels for one panel of columns. `in`, `out`, `bias` and `weights` are those of the group and panel.
+template <class T>
+void run_panel(const DensePlan& plan, const DenseConv& conv, const Block& block, const T* in, const T* weights, int64_t ldb, int64_t columns,
+               const T* bias, T* out) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  Tile<T> tile;
+  tile.ldb = ldb;
+  tile.tap_row = conv.tap_row;
+  tile.tap_col = conv.tap_col;
+  tile.weight_row = conv.taps_cols * plan.depth * ldb;
+  tile.flags = (plan.bias ? kBias : 0) | (plan.activation == Activation::kRelu ? kRelu : 0);
+  for (int64_t j = 0; j < columns; j += kMaxVectors * kLanes) {
+    const int vectors = static_cast<int>(smaller((columns - j + kLanes - 1) / kLanes, kMaxVectors));
+    tile.part = static_cast<int>(smaller(columns - j - (vectors - 1) * kLanes, kLanes));
+    tile.bias = bias + j;
+    for (int64_t y = 0; y < conv.row_segment_count; ++y) {
+      const ConvSegment& row = conv.row_segments[y];
+      for (int64_t x = 0; x < conv.col_segment_count; ++x) {
+        const ConvSegment& col = conv.col_segments[x];
+        const Block part = {block.image_begin, block.image_end, larger(block.row_begin, row.begin), smaller(block.row_end, row.end),
+                            larger(block.col_begin, col.begin), smaller(block.col_end, col.end)};
+        if (part.row_begin >= part.row_end || part.col_begin >= part.col_end) continue;
+        const int64_t tap_cols = col.tap_end - col.tap_begin;
+        tile.tap_rows = tap_cols ? row.tap_end - row.tap_begin : 0;
+        tile.tap_cols = conv.contiguous_taps ? 1 : tap_cols;
+        tile.run = conv.contiguous_taps ? tap_cols * plan.depth : plan.depth;
+        tile.weights = weights + j + (row.tap_begin * conv.taps_cols + col.tap_begin) * plan.depth * ldb;
+        const int64_t first_tap = row.tap_begin * conv.tap_row + col.tap_begin * conv.tap_col;
+        run_rectangle(conv, part, plan.activation, vectors, in + conv.origin_in + first_tap, out + conv.origin_out + j, &tile);
+      }
+    }
+  }
+}
+
+// Chunk order: convolution, image block, row block, column block, group, panel block.
+template <class T>
+void compute_chunk(const DensePlan& plan, int64_t chunk, const T* x, const T* weights, const T* bias, T* y) {
+  const int64_t panel_block = chunk % plan.panel_blocks;
+  chunk /= plan.panel_blocks;
+  const int64_t group = chunk % plan.groups;
+  chunk /= plan.groups;
+  const int64_t col_block = chunk % plan.col_blocks;
+  chunk /= plan.col_blocks;
+  const int64_t row_block = chunk % plan.row_blocks;
+  chunk /= plan.row_blocks;
+  const int64_t image_block = chunk % plan.image_blocks;
+  const DenseConv& conv = plan.convs[chunk / plan.image_blocks];
+  const Block block = {plan.batch * image_block / plan.image_blocks,        plan.batch * (image_block + 1) / plan.image_blocks,
+                       conv.out_rows * row_block / plan.row_blocks,         conv.out_rows * (row_block + 1) / plan.row_blocks,
+                       conv.out_cols * col_block / plan.col_blocks,         conv.out_cols * (col_block + 1) / plan.col_blocks};
+  const int64_t taps = conv.taps_rows * conv.taps_cols;
+  const int64_t panel_end = plan.panels * (panel_block + 1) / plan.panel_blocks;
+  for (int64_t panel = plan.panels * panel_block / plan.panel_blocks; panel < panel_end; ++panel) {
+    const int64_t first = panel * kPanelColumns;
+    const T* b;
+    int64_t ldb;
+    if (plan.in_place && !plan.packed) {
+      b = weights + group * plan.columns + first;
+      ldb = plan.ldb;
+    } else {
+      b = weights + conv.weights + group * conv.group_weights + first * taps * plan.depth;
+      ldb = panel_width(plan.columns, panel);
+    }
+    const int64_t filter = group * plan.columns + first;
+    run_panel(plan, conv, block, x + group * plan.depth, b, ldb, smaller(plan.columns - first, kPanelColumns), bias + filter, y + filter);
+  }
+}
+
+// Packs one kernel row of one panel: rows [r * taps_cols * depth, ..) of the matrix [taps * depth, columns].
+template <class T>
+void pack_kernel_row(const DensePlan& plan, const DenseConv& conv, int64_t group, int64_t panel, int64_t r, const T* w, T* packed) {
+  const int64_t first = panel * kPanelColumns, width = panel_width(plan.columns, panel), taps = conv.taps_rows * conv.taps_cols;
+  const int64_t row_elements = conv.taps_cols * plan.depth;
+  T* to = packed + conv.weights + group * conv.group_weights + first * taps * plan.depth + r * row_elements * width;
+  pack_rows(w + r * row_elements * plan.filters + group * plan.columns + first, plan.filters, to, width,
+                  smaller(plan.columns - first, kPanelColumns), row_elements);
+}
+
+// The same for an input gradient: tap (r, s) of the turned kernel, transposed to [filters, channels].
+template <class T>
+void pack_turned_kernel_row(const DensePlan& plan, const DenseConv& conv, int64_t group, int64_t panel, int64_t r, const T* w, T* packed) {
+  const int64_t first = panel * kPanelColumns, width = panel_width(plan.columns, panel), taps = conv.taps_rows * conv.taps_cols;
+  T* to = packed + conv.weights + group * conv.group_weights + first * taps * plan.depth + r * conv.taps_cols * plan.depth * width;
+  const int64_t row = conv.row_phase.first + (conv.taps_rows - 1 - r) * conv.row_phase.step;
+  for (int64_t s = 0; s < conv.taps_cols; ++s) {
+    const int64_t col = conv.col_phase.first + (conv.taps_cols - 1 - s) * conv.col_phase.step;
+    const T* from = w + ((row * plan.kernel_cols + col) * plan.columns + first) * plan.filters + group * plan.depth;
+    pack_transposed(from, plan.filters, to + s * plan.depth * width, width, smaller(plan.columns - first, kPanelColumns), plan.depth);
+  }
+}
+
+template <class T, bool kInputGrad>
+void pack_chunk(const DensePlan& plan, int64_t chunk, const T* w, T* packed) {
+  const int64_t r = chunk % plan.pack_rows;
+  chunk /= plan.pack_rows;
+  const int64_t panel = chunk % plan.panels;
+  chunk /= plan.panels;
+  const DenseConv& conv = plan.convs[chunk / plan.groups];
+  if (r >= conv.taps_rows) return;
+  if (kInputGrad) {
+    pack_turned_kernel_row(plan, conv, chunk % plan.groups, panel, r, w, packed);
+  } else {
+    pack_kernel_row(plan, conv, chunk % plan.groups, panel, r, w, packed);
+  }
+}
+
+template <class T, bool kInputGrad>
+void run_dense(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
+  const DensePlan& plan = *static_cast<const DensePlan*>(state);
+  const T* x = static_cast<const T*>(args.in[0]);
+  const T* w = static_cast<const T*>(args.in[1]);
+  T* scratch = static_cast<T*>(args.scratch);
+  if (phase == 0 && !plan.in_place) {
+    for (int64_t chunk = begin; chunk < end; ++chunk) pack_chunk<T, kInputGrad>(plan, chunk, w, scratch);
+    return;
+  }
+  const T* bias = plan.bias ? static_cast<const T*>(args.in[2]) : nullptr;
+  for (int64_t chunk = begin; chunk < end; ++chunk) {
+    compute_chunk(plan, chunk, x, plan.in_place ? w : scratch, bias, static_cast<T*>(args.out[0]));
+  }
+}
+
+void prepare_conv2d(Prepare& prepare) {
+  const DensePlan* plan = plan_conv2d(prepare);
+  prepare.set_run(plan->dtype == DType::kFloat32 ? run_dense<float, false> : run_dense<double, false>);
+}
+
+void prepare_input_grad(Prepare& prepare) {
+  const DensePlan* plan = plan_conv2d_input_grad(prepare);
+  prepare.set_run(plan->dtype == DType::kFloat32 ? run_dense<float, true> : run_dense<double, true>);
+}
+
+template <class T>
+void run_pack(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const DensePlan& plan = *static_cast<const DensePlan*>(state);
+  for (int64_t chunk = begin; chunk < end; ++chunk) {
+    pack_chunk<T, false>(plan, chunk, static_cast<const T*>(args.in[0]), static_cast<T*>(args.out[0]));
+  }
+}
+
+void prepare_pack(Prepare& prepare) {
+  const DensePlan* plan = plan_conv2d_pack(prepare);
+  prepare.set_run(plan->dtype == DType::kFloat32 ? run_pack<float> : run_pack<double>);
+}
+
+NN_KERNEL("conv2d", prepare_conv2d);
+NN_KERNEL("conv2d_input_grad", prepare_input_grad);
+NN_KERNEL("conv2d_pack", prepare_pack);
+
+}  // namespace
+}  // namespace conv
+}  // namespace nnlite::NN_ISA

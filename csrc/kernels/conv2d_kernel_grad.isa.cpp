@@ -1,0 +1,321 @@
+// conv2d_kernel_grad: products of shifted images with dy, summed over pixels.
+//
+// A tile holds some m (tap, channel) times some vectors of filters in registers while it passes over a block of pixels, then adds them to
+// dw in memory. So long sums are made in two levels. Pixels whose tap falls into the padding are left out (or, with few channels,
+// multiplied with zeros).
+#include "kernels/conv2d_plan.h"
+#include "kernels/conv2d_tile.h"
+#include "simd/vec.h"
+
+namespace nnlite::NN_ISA {
+namespace conv {
+namespace {
+
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+template <class T>
+struct GradTile {
+  const T* x[kMostRows];  // of the first pixel, one for each m
+  const T* dy;
+  int64_t x_image, x_row, x_col;  // elements between pixels
+  int64_t dy_image, dy_row, dy_col;
+  int64_t images, rows, cols;
+  T* dw;
+  int64_t ldw;
+  int part;  // columns of the last vector
+};
+
+template <class T>
+using GradTileFunction = void (*)(const GradTile<T>& tile);
+
+template <class T, int kRows, int kVectors, bool kPart>
+void run_grad_tile(const GradTile<T>& tile) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  Vec<T> acc[kRows][kVectors];
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kVectors; ++j) acc[i][j] = Vec<T>::zero();
+  }
+  const int part = tile.part;
+  const T* x[kRows];
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) x[i] = tile.x[i];
+  const int64_t x_col = tile.x_col, dy_col = tile.dy_col;
+  for (int64_t n = 0; n < tile.images; ++n) {
+    for (int64_t h = 0; h < tile.rows; ++h) {
+      const T* dy = tile.dy + n * tile.dy_image + h * tile.dy_row;
+      int64_t p = n * tile.x_image + h * tile.x_row;
+#pragma GCC unroll 1
+      for (int64_t w = tile.cols; w > 0; --w) {
+        Vec<T> vb[kVectors];
+#pragma GCC unroll 4
+        for (int j = 0; j < kVectors; ++j) vb[j] = kPart && j == kVectors - 1 ? load_part(dy + j * kLanes, part) : load(dy + j * kLanes);
+#pragma GCC unroll 8
+        for (int i = 0; i < kRows; ++i) {
+          const Vec<T> va = splat(x[i][p]);
+#pragma GCC unroll 4
+          for (int j = 0; j < kVectors; ++j) acc[i][j] = fma(va, vb[j], acc[i][j]);
+        }
+        p += x_col;
+        dy += dy_col;
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kVectors; ++j) {
+      T* to = tile.dw + i * tile.ldw + j * kLanes;
+      if (kPart && j == kVectors - 1) {
+        store_part(to, load_part(to, part) + acc[i][j], part);
+      } else {
+        store(to, load(to) + acc[i][j]);
+      }
+    }
+  }
+}
+
+// AVX-512 masks cost nothing, so there all tiles are partial ones; elsewhere whole vectors have their own.
+#if defined(NN_COMPILE_AVX512)
+constexpr bool kAlwaysPart = true;
+template <class T>
+constexpr GradTileFunction<T> kGradTiles[1][kMaxVectors][kMostRows] = {
+    {{run_grad_tile<T, 1, 1, true>, run_grad_tile<T, 2, 1, true>, run_grad_tile<T, 3, 1, true>, run_grad_tile<T, 4, 1, true>,
+      run_grad_tile<T, 5, 1, true>, run_grad_tile<T, 6, 1, true>, run_grad_tile<T, 7, 1, true>, run_grad_tile<T, 8, 1, true>},
+     {run_grad_tile<T, 1, 2, true>, run_grad_tile<T, 2, 2, true>, run_grad_tile<T, 3, 2, true>, run_grad_tile<T, 4, 2, true>,
+      run_grad_tile<T, 5, 2, true>, run_grad_tile<T, 6, 2, true>, run_grad_tile<T, 7, 2, true>, run_grad_tile<T, 8, 2, true>},
+     {run_grad_tile<T, 1, 3, true>, run_grad_tile<T, 2, 3, true>, run_grad_tile<T, 3, 3, true>, run_grad_tile<T, 4, 3, true>,
+      run_grad_tile<T, 5, 3, true>, run_grad_tile<T, 6, 3, true>, run_grad_tile<T, 7, 3, true>, run_grad_tile<T, 8, 3, true>},
+     {run_grad_tile<T, 1, 4, true>, run_grad_tile<T, 2, 4, true>, run_grad_tile<T, 3, 4, true>, run_grad_tile<T, 4, 4, true>,
+      run_grad_tile<T, 5, 4, true>, run_grad_tile<T, 6, 4, true>}}};
+#elif defined(NN_COMPILE_AVX2)
+constexpr bool kAlwaysPart = false;
+template <class T>
+constexpr GradTileFunction<T> kGradTiles[2][kMaxVectors][kMostRows] = {
+    {{run_grad_tile<T, 1, 1, true>, run_grad_tile<T, 2, 1, true>, run_grad_tile<T, 3, 1, true>, run_grad_tile<T, 4, 1, true>,
+      run_grad_tile<T, 5, 1, true>, run_grad_tile<T, 6, 1, true>}},
+    {{run_grad_tile<T, 1, 1, false>, run_grad_tile<T, 2, 1, false>, run_grad_tile<T, 3, 1, false>, run_grad_tile<T, 4, 1, false>,
+      run_grad_tile<T, 5, 1, false>, run_grad_tile<T, 6, 1, false>}}};
+#else
+constexpr bool kAlwaysPart = false;
+template <class T>
+constexpr GradTileFunction<T> kGradTiles[2][kMaxVectors][kMostRows] = {{{run_grad_tile<T, 1, 1, true>, run_grad_tile<T, 2, 1, true>}},
+                                                                      {{run_grad_tile<T, 1, 1, false>, run_grad_tile<T, 2, 1, false>}}};
+#endif
+
+// A rectangle of output pixels in some images.
+struct PixelBlock {
+  int64_t image_begin, image_end, row_begin, row_end;
+};
+
+// How x is read: the image itself or the padded copy of one block.
+template <class T>
+struct ImageView {
+  const T* first;  // what pixel (0, 0) of the block's first image and row reads at tap (0, 0)
+  int64_t image, row;  // elements between the images and the rows of the stored image
+};
+
+// Copies the rows that a block reads into `copy`, with zeros for padding.
+template <class T>
+ImageView<T> copy_padded(const ConvGeometry& g, const PixelBlock& block, const T* x, T* copy) {
+  const int64_t width = (g.cols.out - 1) * g.cols.stride + (g.cols.taps - 1) * g.cols.dilation + 1;
+  const int64_t height = (block.row_end - block.row_begin - 1) * g.rows.stride + (g.rows.taps - 1) * g.rows.dilation + 1;
+  const int64_t top = block.row_begin * g.rows.stride - g.rows.pad, row_size = g.cols.in * g.channels, copy_row = width * g.channels;
+  // Of each row, [low, high) comes from the image.
+  const int64_t low = smaller(larger(g.cols.pad, 0), width), high = larger(low, smaller(width, g.cols.in + g.cols.pad));
+  T* to = copy;
+  for (int64_t n = block.image_begin; n < block.image_end; ++n) {
+    for (int64_t h = top; h < top + height; ++h, to += copy_row) {
+      const bool inside = h >= 0 && h < g.rows.in;
+      const int64_t begin = inside ? low * g.channels : copy_row, end = inside ? high * g.channels : copy_row;
+      const T* from = x + (n * g.rows.in + h) * row_size - g.cols.pad * g.channels;
+      for (int64_t i = 0; i < begin; ++i) to[i] = T(0);
+      for (int64_t i = begin; i < end; ++i) to[i] = from[i];
+      for (int64_t i = end; i < copy_row; ++i) to[i] = T(0);
+    }
+  }
+  return {copy, height * copy_row, copy_row};
+}
+
+// What one chunk computes: rows of dw [m_begin, m_end) and one panel of filters of one group.
+template <class T>
+struct GradPiece {
+  const T* x;   // of the group
+  const T* dy;  // of the panel
+  T* dw;        // of the panel
+  int64_t columns;
+  int64_t m_begin, m_end;
+};
+
+// Adds one block of pixels to the rows [m, m + count) of dw, for all columns. `x` points at what the block's first pixel reads for row m + i.
+template <class T>
+void add_rows(const ConvGeometry& g, const GradPiece<T>& piece, const PixelBlock& block, int64_t m, int64_t count, int64_t col_begin,
+              int64_t col_end, const T* const* x, int64_t x_image, int64_t x_row, int vectors, int64_t j, int part) {
+  GradTile<T> tile;
+  const int64_t offset = col_begin * g.cols.stride * g.channels;
+  for (int64_t i = 0; i < count; ++i) tile.x[i] = x[i] + offset;
+  tile.x_image = x_image;
+  tile.x_row = g.rows.stride * x_row;
+  tile.x_col = g.cols.stride * g.channels;
+  tile.dy_col = g.filters;
+  tile.dy_row = g.cols.out * g.filters;
+  tile.dy_image = g.rows.out * tile.dy_row;
+  tile.dy = piece.dy + block.image_begin * tile.dy_image + block.row_begin * tile.dy_row + col_begin * tile.dy_col + j;
+  tile.images = block.image_end - block.image_begin;
+  tile.rows = block.row_end - block.row_begin;
+  tile.cols = col_end - col_begin;
+  tile.dw = piece.dw + m * g.filters + j;
+  tile.ldw = g.filters;
+  tile.part = part;
+  kGradTiles<T>[!kAlwaysPart && part == Vec<T>::kLanes][vectors - 1][count - 1](tile);
+}
+
+// Tiles within one tap: only the pixels whose tap is inside the image.
+template <class T>
+void add_block_by_tap(const KernelGradPlan& plan, const GradPiece<T>& piece, const PixelBlock& block, int vectors, int64_t j, int part) {
+  const ConvGeometry& g = plan.geometry;
+  const int most = kMaxRows[vectors];
+  const int64_t x_row = g.cols.in * g.channels;
+  for (int64_t tap = piece.m_begin / plan.depth; tap * plan.depth < piece.m_end; ++tap) {
+    const int64_t r = tap / g.cols.taps, s = tap % g.cols.taps;
+    PixelBlock valid = block;
+    int64_t col_begin, col_end;
+    valid_outputs(g.rows, r, &valid.row_begin, &valid.row_end);
+    valid_outputs(g.cols, s, &col_begin, &col_end);
+    valid.row_begin = larger(valid.row_begin, block.row_begin);
+    valid.row_end = smaller(valid.row_end, block.row_end);
+    if (valid.row_begin >= valid.row_end || col_begin >= col_end) continue;
+    const int64_t row = valid.row_begin * g.rows.stride + r * g.rows.dilation - g.rows.pad, col = s * g.cols.dilation - g.cols.pad;
+    const T* base = piece.x + (valid.image_begin * g.rows.in + row) * x_row + col * g.channels;
+    const int64_t begin = larger(piece.m_begin - tap * plan.depth, 0), end = smaller(piece.m_end - tap * plan.depth, plan.depth);
+    const int64_t tiles = (end - begin + most - 1) / most;
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t c = begin + (end - begin) * t / tiles, count = begin + (end - begin) * (t + 1) / tiles - c;
+      const T* x[kMostRows];
+      for (int64_t i = 0; i < count; ++i) x[i] = base + c + i;
+      add_rows(g, piece, valid, tap * plan.depth + c, count, col_begin, col_end, x, g.rows.in * x_row, x_row, vectors, j, part);
+    }
+  }
+}
+
+// Tiles across taps: every tap is valid everywhere in `view`.
+template <class T>
+void add_block_across_taps(const KernelGradPlan& plan, const GradPiece<T>& piece, const PixelBlock& block, const ImageView<T>& view, int vectors,
+                           int64_t j, int part) {
+  const ConvGeometry& g = plan.geometry;
+  const int most = kMaxRows[vectors];
+  const int64_t rows = piece.m_end - piece.m_begin, tiles = (rows + most - 1) / most;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t m = piece.m_begin + rows * t / tiles, count = piece.m_begin + rows * (t + 1) / tiles - m;
+    const T* x[kMostRows];
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t tap = (m + i) / plan.depth, channel = (m + i) % plan.depth;
+      const int64_t r = tap / g.cols.taps, s = tap % g.cols.taps;
+      x[i] = view.first + r * g.rows.dilation * view.row + s * g.cols.dilation * g.channels + channel;
+    }
+    add_rows(g, piece, block, m, count, 0, g.cols.out, x, view.image, view.row, vectors, j, part);
+  }
+}
+
+template <class T>
+void add_block(const KernelGradPlan& plan, const GradPiece<T>& piece, const PixelBlock& block, T* copy) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  const ConvGeometry& g = plan.geometry;
+  const int64_t x_row = g.cols.in * g.channels;
+  ImageView<T> view = {nullptr, g.rows.in * x_row, x_row};
+  if (plan.copy_images) {
+    view = copy_padded(g, block, piece.x, copy);
+  } else if (plan.across_taps) {
+    view.first = piece.x + (block.image_begin * g.rows.in + block.row_begin * g.rows.stride - g.rows.pad) * x_row - g.cols.pad * g.channels;
+  }
+  for (int64_t j = 0; j < piece.columns; j += kMaxVectors * kLanes) {
+    const int vectors = static_cast<int>(smaller((piece.columns - j + kLanes - 1) / kLanes, kMaxVectors));
+    const int part = static_cast<int>(smaller(piece.columns - j - (vectors - 1) * kLanes, kLanes));
+    if (plan.across_taps) {
+      add_block_across_taps(plan, piece, block, view, vectors, j, part);
+    } else {
+      add_block_by_tap(plan, piece, block, vectors, j, part);
+    }
+  }
+}
+
+// Passes over the output rows [row, row_end) of all images (row = image * rows.out + row in the image) block by block.
+template <class T>
+void add_pixels(const KernelGradPlan& plan, const GradPiece<T>& piece, int64_t row, int64_t row_end, T* copy) {
+  const ConvGeometry& g = plan.geometry;
+  const int64_t height = g.rows.out, image_pixels = height * g.cols.out;
+  while (row < row_end) {
+    const int64_t image = row / height, first = row % height;
+    PixelBlock block = {image, image + 1, first, height};
+    if (first == 0 && row_end - row >= height && 2 * image_pixels <= plan.block_pixels) {
+      block.image_end = image + smaller((row_end - row) / height, plan.block_pixels / image_pixels);
+    } else {
+      block.row_end = smaller(smaller(height, first + row_end - row), first + larger(plan.block_pixels / g.cols.out, 1));
+    }
+    add_block(plan, piece, block, copy);
+    row += (block.image_end - block.image_begin) * (block.row_end - block.row_begin);
+  }
+}
+
+// Chunk order: pixel block, group, panel, m block.
+template <class T>
+void compute_chunk(const KernelGradPlan& plan, int64_t chunk, const StepArgs& args) {
+  const ConvGeometry& g = plan.geometry;
+  const int64_t m_block = chunk % plan.m_blocks;
+  chunk /= plan.m_blocks;
+  const int64_t panel = chunk % plan.panels;
+  chunk /= plan.panels;
+  const int64_t group = chunk % g.groups, pixel_block = chunk / g.groups;
+  T* dw = plan.pixel_blocks > 1 ? static_cast<T*>(args.scratch) + pixel_block * plan.elements : static_cast<T*>(args.out[0]);
+  const int64_t filter = group * plan.columns + panel * kPanelColumns, m = g.rows.taps * g.cols.taps * plan.depth;
+  GradPiece<T> piece = {static_cast<const T*>(args.in[0]) + group * plan.depth, static_cast<const T*>(args.in[1]) + filter, dw + filter,
+                        smaller(plan.columns - panel * kPanelColumns, kPanelColumns), 0, m};
+  if (plan.m_blocks > 1) {
+    const int64_t tap = m_block / plan.channel_blocks, block = m_block % plan.channel_blocks;
+    piece.m_begin = tap * plan.depth + plan.depth * block / plan.channel_blocks;
+    piece.m_end = tap * plan.depth + plan.depth * (block + 1) / plan.channel_blocks;
+  }
+  for (int64_t i = piece.m_begin; i < piece.m_end; ++i) {
+    for (int64_t j = 0; j < piece.columns; ++j) piece.dw[i * g.filters + j] = T(0);
+  }
+  const int64_t rows = g.cols.out ? g.batch * g.rows.out : 0;
+  add_pixels(plan, piece, rows * pixel_block / plan.pixel_blocks, rows * (pixel_block + 1) / plan.pixel_blocks, static_cast<T*>(args.thread_scratch));
+}
+
+// dw = the partial sums in order of their pixel blocks.
+template <class T>
+void sum_chunk(const KernelGradPlan& plan, int64_t chunk, const T* partials, T* dw) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  const int64_t end = smaller(plan.elements, (chunk + 1) * kSumElements);
+  for (int64_t i = chunk * kSumElements; i < end; i += kLanes) {
+    const int part = static_cast<int>(smaller(end - i, kLanes));
+    Vec<T> sum = load_part(partials + i, part);
+    for (int64_t b = 1; b < plan.pixel_blocks; ++b) sum += load_part(partials + b * plan.elements + i, part);
+    store_part(dw + i, sum, part);
+  }
+}
+
+template <class T>
+void run_kernel_grad(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
+  const KernelGradPlan& plan = *static_cast<const KernelGradPlan*>(state);
+  for (int64_t chunk = begin; chunk < end; ++chunk) {
+    if (phase == 0) {
+      compute_chunk<T>(plan, chunk, args);
+    } else {
+      sum_chunk(plan, chunk, static_cast<const T*>(args.scratch), static_cast<T*>(args.out[0]));
+    }
+  }
+}
+
+void prepare_kernel_grad(Prepare& prepare) {
+  const KernelGradPlan* plan = plan_conv2d_kernel_grad(prepare);
+  prepare.set_run(plan->geometry.dtype == DType::kFloat32 ? run_kernel_grad<float> : run_kernel_grad<double>);
+}
+
+NN_KERNEL("conv2d_kernel_grad", prepare_kernel_grad);
+
+}  // namespace
+}  // namespace conv
+}  // namespace nnlite::NN_ISA

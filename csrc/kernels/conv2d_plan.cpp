@@ -1,0 +1,407 @@
+#include "kernels/conv2d_plan.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+namespace nnlite {
+namespace {
+
+using std::max;
+using std::min;
+using ll = long long;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+// Rounds towards minus infinity; b > 0.
+int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -ceil_div(-a, b); }
+
+// Work of one chunk in multiply-adds (about 15 us on one core), and the most chunks made.
+constexpr int64_t kChunkWork = 1500000;
+constexpr int64_t kMostChunks = 96;
+// Up to this many output pixels weights are read in place: packing would cost more than it saves.
+constexpr int64_t kInPlacePixels = 32;
+// Input bytes a chunk may touch: half a second-level cache.
+constexpr int64_t kChunkBytes = 512 * 1024;
+// Kernel gradients: below this many channels tiles span several taps.
+constexpr int64_t kFewChannels = 8;
+// Pixels accumulated in registers before they are added to dw in memory.
+constexpr int64_t kGradBlockPixels = 256;
+// Channels of one piece of dw.
+constexpr int64_t kGradChannels = 24;
+// With so many pieces of dw, work is cut over dw alone and needs no partial sums.
+constexpr int64_t kEnoughTiles = 16;
+constexpr int64_t kMostPartials = 32;
+
+void read_pair(const Prepare& prepare, const char* name, int64_t* values) {
+  values[0] = values[1] = 1;
+  if (prepare.has(name) && prepare.get_ints(name, values, 2) != 2) prepare.fail("attribute %s needs 2 integers (rows, columns)", name);
+  if (values[0] < 1 || values[1] < 1) {
+    prepare.fail("attribute %s must be at least 1, got (%lld, %lld)", name, static_cast<ll>(values[0]), static_cast<ll>(values[1]));
+  }
+}
+
+// One axis; the output must have the size that the padding gives.
+ConvAxis read_axis(const Prepare& prepare, const char* name, int64_t in, int64_t out, int64_t taps, int64_t stride, int64_t dilation,
+                   const int64_t* padding) {
+  if (taps < 1) prepare.fail("the kernel must have at least 1 of its %s, got %lld", name, static_cast<ll>(taps));
+  const int64_t room = in + padding[0] + padding[1] - (taps - 1) * dilation - 1;
+  const int64_t expected = room < 0 ? 0 : room / stride + 1;
+  if (out != expected) {
+    prepare.fail("%lld input %s with a kernel of %lld, stride %lld, dilation %lld and padding (%lld, %lld) give %lld output %s, got %lld",
+                 static_cast<ll>(in), name, static_cast<ll>(taps), static_cast<ll>(stride), static_cast<ll>(dilation),
+                 static_cast<ll>(padding[0]), static_cast<ll>(padding[1]), static_cast<ll>(expected), name, static_cast<ll>(out));
+  }
+  return {in, out, taps, stride, dilation, padding[0]};
+}
+
+Activation read_activation(const Prepare& prepare) {
+  const char* name = prepare.get_string("activation", "none");
+  if (!std::strcmp(name, "relu")) return Activation::kRelu;
+  if (!std::strcmp(name, "sigmoid")) return Activation::kSigmoid;
+  if (!std::strcmp(name, "tanh")) return Activation::kTanh;
+  if (std::strcmp(name, "none")) prepare.fail("activation must be none, relu, sigmoid or tanh, got %s", name);
+  return Activation::kNone;
+}
+
+// The kernel of a dense convolution must be [rows, cols, channels / groups, filters].
+void check_kernel(const Prepare& prepare, const ConvGeometry& g, const int64_t* shape) {
+  if (shape[2] != g.channels / g.groups || shape[3] != g.filters) {
+    prepare.fail("%lld channels, %lld filters and %lld groups need a kernel (.., .., %lld, %lld), got (.., .., %lld, %lld)",
+                 static_cast<ll>(g.channels), static_cast<ll>(g.filters), static_cast<ll>(g.groups),
+                 static_cast<ll>(g.channels / g.groups), static_cast<ll>(g.filters), static_cast<ll>(shape[2]), static_cast<ll>(shape[3]));
+  }
+}
+
+// Channels are divided by groups before read_conv_geometry has checked the count.
+int64_t read_groups(const Prepare& prepare) {
+  const int64_t groups = prepare.get_int("groups", 1);
+  if (groups < 1) prepare.fail("groups must be at least 1, got %lld", static_cast<ll>(groups));
+  return groups;
+}
+
+void check_kernel_spec(const Prepare& prepare, const Spec& w, DType dtype) {
+  if (w.rank != 4) prepare.fail("the kernel must have rank 4 (rows, columns, channels, filters), got rank %d", w.rank);
+  if (w.dtype != dtype) prepare.fail("the kernel must be %s as the images, got %s", dtype_name(dtype), dtype_name(w.dtype));
+}
+
+// Memory for a plan with room for `convs` convolutions and `segments` segments.
+DensePlan* new_plan(Prepare& prepare, int64_t convs, int64_t segments, ConvSegment** segment_room) {
+  const size_t bytes = sizeof(DensePlan) + convs * sizeof(DenseConv) + segments * sizeof(ConvSegment);
+  char* memory = static_cast<char*>(prepare.new_state(bytes));
+  DensePlan* plan = reinterpret_cast<DensePlan*>(memory);
+  plan->convs = reinterpret_cast<DenseConv*>(memory + sizeof(DensePlan));
+  plan->conv_count = convs;
+  *segment_room = reinterpret_cast<ConvSegment*>(memory + sizeof(DensePlan) + convs * sizeof(DenseConv));
+  return plan;
+}
+
+// Fills what follows from the two axes: reading steps and segments. `in_cols`, `in_channels` describe the image read.
+void lay_out(DenseConv* conv, const ConvAxis& rows, const ConvAxis& cols, int64_t in_channels, const DensePlan& plan, ConvSegment** room) {
+  conv->col_in = cols.stride * in_channels;
+  conv->row_in = rows.stride * cols.in * in_channels;
+  conv->image_in = rows.in * cols.in * in_channels;
+  conv->tap_col = cols.dilation * in_channels;
+  conv->tap_row = rows.dilation * cols.in * in_channels;
+  conv->origin_in = -(rows.pad * cols.in + cols.pad) * in_channels;
+  conv->out_rows = rows.out;
+  conv->out_cols = cols.out;
+  conv->taps_rows = rows.taps;
+  conv->taps_cols = cols.taps;
+  conv->contiguous_taps = cols.dilation == 1 && plan.groups == 1;
+  conv->group_weights = rows.taps * cols.taps * packed_size(plan.depth, plan.columns);
+  conv->row_segments = *room;
+  conv->row_segment_count = cut_segments(rows, conv->row_segments);
+  conv->col_segments = conv->row_segments + conv->row_segment_count;
+  conv->col_segment_count = cut_segments(cols, conv->col_segments);
+  *room = conv->col_segments + conv->col_segment_count;
+}
+
+// Cuts the work of all convolutions alike and adds the phases.
+void cut_work(Prepare& prepare, DensePlan* plan, int64_t work) {
+  const DenseConv& conv = plan->convs[0];
+  const int64_t wanted = min(max<int64_t>(work / kChunkWork, 1), kMostChunks);
+  const int64_t image_bytes = max<int64_t>(conv.image_in * static_cast<int64_t>(dtype_size(plan->dtype)), 1);
+  const int64_t spread = plan->conv_count * plan->groups;  // chunks that come for free
+  int64_t need = max<int64_t>(ceil_div(wanted, spread), 1);
+  plan->row_blocks = plan->col_blocks = plan->panel_blocks = 1;
+  const int64_t images_in_cache = max<int64_t>(kChunkBytes / image_bytes, 1);
+  plan->image_blocks = min(plan->batch, max(need, wanted > 1 ? ceil_div(plan->batch, images_in_cache) : 1));
+  need = ceil_div(need, max<int64_t>(plan->image_blocks, 1));
+  if (need > 1) {
+    plan->panel_blocks = min(plan->panels, need);
+    need = ceil_div(need, plan->panel_blocks);
+    plan->row_blocks = max<int64_t>(min(conv.out_rows, need), 1);
+    need = ceil_div(need, plan->row_blocks);
+    plan->col_blocks = max<int64_t>(min(conv.out_cols / 8, need), 1);
+  } else if (image_bytes > kChunkBytes) {
+    plan->row_blocks = max<int64_t>(min(conv.out_rows / 4, image_bytes / kChunkBytes), 1);
+  }
+  plan->pack_rows = 0;
+  for (int64_t i = 0; i < plan->conv_count; ++i) plan->pack_rows = max(plan->pack_rows, plan->convs[i].taps_rows);
+  if (!plan->in_place) prepare.add_phase(plan->conv_count * plan->groups * plan->panels * plan->pack_rows);
+  prepare.add_phase(plan->conv_count * plan->groups * plan->image_blocks * plan->row_blocks * plan->col_blocks * plan->panel_blocks);
+}
+
+// Gives each convolution its place in the scratch that will hold packed weights.
+void place_weights(Prepare& prepare, DensePlan* plan) {
+  int64_t elements = 0;
+  for (int64_t i = 0; i < plan->conv_count; ++i) {
+    plan->convs[i].weights = elements;
+    elements += plan->groups * plan->convs[i].group_weights;
+  }
+  if (!plan->in_place) prepare.need_scratch(elements * dtype_size(plan->dtype));
+}
+
+}  // namespace
+
+ConvGeometry read_conv_geometry(const Prepare& prepare, const Spec& x, const Spec& y, const int64_t* kernel_size, int64_t groups) {
+  if (x.rank != 4 || y.rank != 4) {
+    prepare.fail("images must have rank 4 (batch, rows, columns, channels), got ranks %d and %d", x.rank, y.rank);
+  }
+  if (x.dtype != y.dtype || (x.dtype != DType::kFloat32 && x.dtype != DType::kFloat64)) {
+    prepare.fail("images must all be float32 or all float64, got %s and %s", dtype_name(x.dtype), dtype_name(y.dtype));
+  }
+  if (x.dims[0] != y.dims[0]) {
+    prepare.fail("the batch sizes of the images differ: %lld and %lld", static_cast<ll>(x.dims[0]), static_cast<ll>(y.dims[0]));
+  }
+  int64_t strides[2], dilation[2], padding[4];
+  read_pair(prepare, "strides", strides);
+  read_pair(prepare, "dilation", dilation);
+  if (prepare.get_ints("padding", padding, 4) != 4) prepare.fail("attribute padding needs 4 integers (top, bottom, left, right)");
+  if (x.dims[3] % groups || y.dims[3] % groups) {
+    prepare.fail("groups (%lld) must divide the channels (%lld) and the filters (%lld)", static_cast<ll>(groups),
+                 static_cast<ll>(x.dims[3]), static_cast<ll>(y.dims[3]));
+  }
+  ConvGeometry g;
+  g.dtype = x.dtype;
+  g.batch = x.dims[0];
+  g.channels = x.dims[3];
+  g.filters = y.dims[3];
+  g.groups = groups;
+  g.rows = read_axis(prepare, "rows", x.dims[1], y.dims[1], kernel_size[0], strides[0], dilation[0], padding);
+  g.cols = read_axis(prepare, "columns", x.dims[2], y.dims[2], kernel_size[1], strides[1], dilation[1], padding + 2);
+  return g;
+}
+
+int64_t max_segments(const ConvAxis& axis) { return min(2 * axis.taps + 2, max<int64_t>(axis.out, 1)); }
+
+int64_t cut_segments(const ConvAxis& axis, ConvSegment* segments) {
+  int64_t count = 0;
+  for (int64_t o = 0; o < axis.out; ++o) {
+    const int64_t start = o * axis.stride - axis.pad;
+    const int64_t begin = min(axis.taps, start >= 0 ? 0 : ceil_div(-start, axis.dilation));
+    const int64_t end = max(begin, min(axis.taps, floor_div(axis.in - 1 - start, axis.dilation) + 1));
+    ConvSegment* last = segments + count - 1;
+    if (count && (begin == end ? last->tap_begin == last->tap_end : last->tap_begin == begin && last->tap_end == end)) {
+      last->end = o + 1;
+    } else {
+      segments[count++] = {o, o + 1, begin, end};
+    }
+  }
+  return count;
+}
+
+void valid_outputs(const ConvAxis& axis, int64_t tap, int64_t* begin, int64_t* end) {
+  const int64_t shift = axis.pad - tap * axis.dilation;  // input = o * stride - shift
+  *begin = min(axis.out, shift > 0 ? ceil_div(shift, axis.stride) : 0);
+  *end = max(*begin, min(axis.out, floor_div(axis.in - 1 + shift, axis.stride) + 1));
+}
+
+PhaseAxis phase_axis(const ConvAxis& axis, int64_t phase) {
+  // Input position phase + i * stride gets tap t of output o where phase + i * stride + pad = o * stride + t * dilation: t must make
+  // phase + pad - t * dilation a multiple of the stride, which repeats every stride / gcd taps.
+  PhaseAxis result;
+  result.step = axis.stride / std::gcd(axis.stride, axis.dilation);
+  result.first = 0;
+  while (result.first < result.step && (phase + axis.pad - result.first * axis.dilation) % axis.stride) ++result.first;
+  const bool none = result.first == result.step || result.first >= axis.taps;
+  const int64_t taps = none ? 0 : (axis.taps - 1 - result.first) / result.step + 1;
+  const int64_t dilation = result.step * axis.dilation / axis.stride;
+  const int64_t base = none ? 0 : (phase + axis.pad - result.first * axis.dilation) / axis.stride;
+  const int64_t out = axis.in > phase ? ceil_div(axis.in - phase, axis.stride) : 0;
+  result.axis = {axis.out, out, taps, 1, dilation, (taps - 1) * dilation - base};
+  return result;
+}
+
+DensePlan* plan_conv2d(Prepare& prepare) {
+  const bool packed = prepare.get_int("packed", 0);
+  const bool bias = prepare.get_int("bias", 0);
+  if (prepare.num_inputs() != 2 + bias || prepare.num_outputs() != 1) {
+    prepare.fail("needs %d inputs (x, kernel%s) and 1 output, got %d and %d", 2 + bias, bias ? ", bias" : "", prepare.num_inputs(),
+                 prepare.num_outputs());
+  }
+  const Spec& w = prepare.input(1);
+  int64_t shape[4];
+  if (packed) {
+    if (prepare.get_ints("kernel_shape", shape, 4) != 4) prepare.fail("packed weights need the attribute kernel_shape with 4 integers");
+  } else {
+    check_kernel_spec(prepare, w, prepare.input(0).dtype);
+    std::copy(w.dims, w.dims + 4, shape);
+  }
+  const ConvGeometry g = read_conv_geometry(prepare, prepare.input(0), prepare.output(0), shape, read_groups(prepare));
+  check_kernel(prepare, g, shape);
+
+  ConvSegment* room;
+  DensePlan* plan = new_plan(prepare, 1, max_segments(g.rows) + max_segments(g.cols), &room);
+  plan->dtype = g.dtype;
+  plan->batch = g.batch;
+  plan->groups = g.groups;
+  plan->filters = g.filters;
+  plan->kernel_cols = g.cols.taps;
+  plan->depth = g.channels / g.groups;
+  plan->columns = g.filters / g.groups;
+  plan->panels = ceil_div(plan->columns, kPanelColumns);
+  plan->packed = packed;
+  plan->bias = bias;
+  plan->activation = read_activation(prepare);
+  DenseConv* conv = plan->convs;
+  lay_out(conv, g.rows, g.cols, g.channels, *plan, &room);
+  conv->origin_out = 0;
+  conv->col_out = g.filters;
+  conv->row_out = g.cols.out * g.filters;
+  conv->image_out = g.rows.out * conv->row_out;
+  if (packed && (w.dtype != g.dtype || w.size() != g.groups * conv->group_weights)) {
+    prepare.fail("packed weights must have %lld elements of %s, got %lld of %s", static_cast<ll>(g.groups * conv->group_weights),
+                 dtype_name(g.dtype), static_cast<ll>(w.size()), dtype_name(w.dtype));
+  }
+  if (bias && (prepare.input(2).dtype != g.dtype || prepare.input(2).size() != g.filters)) {
+    prepare.fail("bias must have %lld elements of %s, got %lld of %s", static_cast<ll>(g.filters), dtype_name(g.dtype),
+                 static_cast<ll>(prepare.input(2).size()), dtype_name(prepare.input(2).dtype));
+  }
+  // The plain layout is the packed one when all columns fit one panel.
+  const int64_t pixels = g.batch * g.rows.out * g.cols.out;
+  const bool same_layout = g.groups == 1 && plan->panels == 1;
+  plan->ldb = g.filters;
+  plan->in_place = packed || (plan->columns % kPanelMultiple == 0 && (same_layout || pixels <= kInPlacePixels));
+  place_weights(prepare, plan);
+  cut_work(prepare, plan, pixels * g.filters * g.rows.taps * g.cols.taps * plan->depth);
+  return plan;
+}
+
+DensePlan* plan_conv2d_input_grad(Prepare& prepare) {
+  if (prepare.num_inputs() != 2 || prepare.num_outputs() != 1) {
+    prepare.fail("needs 2 inputs (dy, kernel) and 1 output, got %d and %d", prepare.num_inputs(), prepare.num_outputs());
+  }
+  const Spec& w = prepare.input(1);
+  check_kernel_spec(prepare, w, prepare.input(0).dtype);
+  const ConvGeometry g = read_conv_geometry(prepare, prepare.output(0), prepare.input(0), w.dims, read_groups(prepare));
+  check_kernel(prepare, g, w.dims);
+
+  // Phases past the end of a small image have no pixels.
+  const int64_t row_phases = min(g.rows.stride, max<int64_t>(g.rows.in, 1)), col_phases = min(g.cols.stride, max<int64_t>(g.cols.in, 1));
+  int64_t segments = 0;
+  for (int64_t i = 0; i < row_phases * col_phases; ++i) {
+    segments += max_segments(phase_axis(g.rows, i / col_phases).axis) + max_segments(phase_axis(g.cols, i % col_phases).axis);
+  }
+  ConvSegment* room;
+  DensePlan* plan = new_plan(prepare, row_phases * col_phases, segments, &room);
+  plan->dtype = g.dtype;
+  plan->batch = g.batch;
+  plan->groups = g.groups;
+  plan->filters = g.filters;
+  plan->kernel_cols = g.cols.taps;
+  plan->depth = g.filters / g.groups;
+  plan->columns = g.channels / g.groups;
+  plan->panels = ceil_div(plan->columns, kPanelColumns);
+  plan->activation = Activation::kNone;
+  for (int64_t i = 0; i < plan->conv_count; ++i) {
+    DenseConv* conv = plan->convs + i;
+    const int64_t row = i / col_phases, col = i % col_phases;
+    conv->row_phase = phase_axis(g.rows, row);
+    conv->col_phase = phase_axis(g.cols, col);
+    lay_out(conv, conv->row_phase.axis, conv->col_phase.axis, g.filters, *plan, &room);
+    conv->origin_out = (row * g.cols.in + col) * g.channels;
+    conv->col_out = g.cols.stride * g.channels;
+    conv->row_out = g.rows.stride * g.cols.in * g.channels;
+    conv->image_out = g.rows.in * g.cols.in * g.channels;
+  }
+  place_weights(prepare, plan);
+  cut_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * g.rows.taps * g.cols.taps * plan->columns);
+  return plan;
+}
+
+DensePlan* plan_conv2d_pack(Prepare& prepare) {
+  if (prepare.num_inputs() != 1 || prepare.num_outputs() != 1) {
+    prepare.fail("needs 1 input (kernel) and 1 output, got %d and %d", prepare.num_inputs(), prepare.num_outputs());
+  }
+  const Spec& w = prepare.input(0);
+  const Spec& packed = prepare.output(0);
+  check_kernel_spec(prepare, w, w.dtype);
+  if (w.dtype != DType::kFloat32 && w.dtype != DType::kFloat64) prepare.fail("the kernel must be float32 or float64, got %s", dtype_name(w.dtype));
+  const int64_t groups = read_groups(prepare);
+  if (w.dims[3] % groups) {
+    prepare.fail("groups (%lld) must divide the filters (%lld)", static_cast<ll>(groups), static_cast<ll>(w.dims[3]));
+  }
+  ConvSegment* room;
+  DensePlan* plan = new_plan(prepare, 1, 0, &room);
+  plan->dtype = w.dtype;
+  plan->groups = groups;
+  plan->depth = w.dims[2];
+  plan->columns = w.dims[3] / groups;
+  plan->panels = ceil_div(plan->columns, kPanelColumns);
+  plan->filters = w.dims[3];
+  DenseConv* conv = plan->convs;
+  conv->taps_rows = w.dims[0];
+  conv->taps_cols = w.dims[1];
+  conv->group_weights = w.dims[0] * w.dims[1] * packed_size(plan->depth, plan->columns);
+  if (packed.dtype != w.dtype || packed.size() != groups * conv->group_weights) {
+    prepare.fail("packed weights must have %lld elements of %s, got %lld of %s", static_cast<ll>(groups * conv->group_weights),
+                 dtype_name(w.dtype), static_cast<ll>(packed.size()), dtype_name(packed.dtype));
+  }
+  plan->pack_rows = conv->taps_rows;
+  prepare.add_phase(groups * plan->panels * plan->pack_rows);
+  return plan;
+}
+
+KernelGradPlan* plan_conv2d_kernel_grad(Prepare& prepare) {
+  if (prepare.num_inputs() != 2 || prepare.num_outputs() != 1) {
+    prepare.fail("needs 2 inputs (x, dy) and 1 output, got %d and %d", prepare.num_inputs(), prepare.num_outputs());
+  }
+  const Spec& dw = prepare.output(0);
+  check_kernel_spec(prepare, dw, prepare.input(0).dtype);
+  const ConvGeometry g = read_conv_geometry(prepare, prepare.input(0), prepare.input(1), dw.dims, read_groups(prepare));
+  check_kernel(prepare, g, dw.dims);
+
+  auto* plan = static_cast<KernelGradPlan*>(prepare.new_state(sizeof(KernelGradPlan)));
+  plan->geometry = g;
+  plan->depth = g.channels / g.groups;
+  plan->columns = g.filters / g.groups;
+  plan->panels = ceil_div(plan->columns, kPanelColumns);
+  plan->elements = dw.size();
+  if (plan->elements == 0) {
+    prepare.add_phase(0);
+    return plan;
+  }
+  plan->block_pixels = kGradBlockPixels;
+  const int64_t taps = g.rows.taps * g.cols.taps;
+  plan->across_taps = g.groups == 1 && taps > 1 && g.channels < kFewChannels;
+  const int64_t span_rows = (g.rows.out - 1) * g.rows.stride + (g.rows.taps - 1) * g.rows.dilation + 1;
+  const int64_t span_cols = (g.cols.out - 1) * g.cols.stride + (g.cols.taps - 1) * g.cols.dilation + 1;
+  const bool padded = g.rows.pad > 0 || g.cols.pad > 0 || span_rows - g.rows.pad > g.rows.in || span_cols - g.cols.pad > g.cols.in;
+  plan->copy_images = plan->across_taps && padded && g.rows.out * g.cols.out > 0;
+  plan->channel_blocks = plan->across_taps ? 1 : ceil_div(plan->depth, kGradChannels);
+
+  const int64_t image_pixels = g.rows.out * g.cols.out, rows = g.batch * g.rows.out;
+  const int64_t wanted = min(max<int64_t>(g.batch * image_pixels * taps * g.channels * plan->columns / kChunkWork, 1), kMostChunks);
+  const int64_t units = plan->across_taps ? 1 : taps * plan->channel_blocks;
+  plan->m_blocks = units;
+  plan->pixel_blocks = 1;
+  if (units * plan->panels * g.groups < min(wanted, kEnoughTiles)) {
+    plan->m_blocks = 1;
+    plan->pixel_blocks = max<int64_t>(min({wanted / (plan->panels * g.groups), kMostPartials, rows}), 1);
+  }
+  if (plan->copy_images) {
+    const int64_t images = max<int64_t>(kGradBlockPixels / image_pixels, 1);
+    const int64_t block_rows = images > 1 ? g.rows.out : min(g.rows.out, max<int64_t>(kGradBlockPixels / g.cols.out, 1));
+    plan->copy_elements = images * ((block_rows - 1) * g.rows.stride + (g.rows.taps - 1) * g.rows.dilation + 1) * span_cols * g.channels;
+    prepare.need_thread_scratch(plan->copy_elements * dtype_size(g.dtype));
+  }
+  prepare.add_phase(g.groups * plan->panels * plan->m_blocks * plan->pixel_blocks);
+  if (plan->pixel_blocks > 1) {
+    prepare.need_scratch(plan->pixel_blocks * plan->elements * dtype_size(g.dtype));
+    prepare.add_phase(ceil_div(plan->elements, kSumElements));
+  }
+  return plan;
+}
+
+}  // namespace nnlite

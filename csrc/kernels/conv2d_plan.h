@@ -1,0 +1,104 @@
+// How 2-D convolutions are laid out and cut: decided once from shapes and attributes, the same for every instruction set.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/gemm_plan.h"
+#include "kernels/kernel.h"
+
+namespace nnlite {
+
+// One spatial axis of the forward convolution: output o and tap t read input o * stride + t * dilation - pad.
+struct ConvAxis {
+  int64_t in, out, taps, stride, dilation, pad;
+};
+
+// x [batch, rows.in, cols.in, channels] -> y [batch, rows.out, cols.out, filters]. A dense kernel is
+// [rows.taps, cols.taps, channels / groups, filters], a depthwise one [rows.taps, cols.taps, channels, filters / channels].
+struct ConvGeometry {
+  DType dtype;
+  int64_t batch, channels, filters, groups;
+  ConvAxis rows, cols;
+};
+
+// Output positions [begin, end) of an axis that see exactly the taps [tap_begin, tap_end); the other taps fall into the padding.
+// Cutting both axes gives rectangles of pixels with the same taps: no tap is ever multiplied with padding.
+struct ConvSegment {
+  int64_t begin, end, tap_begin, tap_end;
+};
+
+// Reads the convolution that turns the image `x` into `y` (each an input or an output of the op) with a kernel of
+// kernel_size[0] x kernel_size[1] taps; fails when sizes and attributes disagree.
+ConvGeometry read_conv_geometry(const Prepare& prepare, const Spec& x, const Spec& y, const int64_t* kernel_size, int64_t groups);
+
+int64_t max_segments(const ConvAxis& axis);
+// Cuts [0, axis.out) into at most max_segments(axis) segments; returns how many.
+int64_t cut_segments(const ConvAxis& axis, ConvSegment* segments);
+// Output positions [*begin, *end) at which tap `tap` reads inside the input; empty when none does.
+void valid_outputs(const ConvAxis& axis, int64_t tap, int64_t* begin, int64_t* end);
+
+// Outputs of the input gradient along one axis that share their taps: input positions phase, phase + stride, ... get contributions of
+// the taps first + j * step only. They are a stride-1 convolution of dy, whose taps are taken backwards so that it looks forward.
+struct PhaseAxis {
+  ConvAxis axis;        // the stride-1 convolution of dy
+  int64_t first, step;  // its tap j is tap first + (taps - 1 - j) * step of the kernel
+};
+PhaseAxis phase_axis(const ConvAxis& axis, int64_t phase);
+
+// A convolution as the tile kernels see it: offsets and steps in elements. Pixel (n, h, w) of the result reads, at tap (r, s), the
+// `depth` elements from origin_in + n * image_in + h * row_in + w * col_in + r * tap_row + s * tap_col.
+struct DenseConv {
+  int64_t origin_in, image_in, row_in, col_in, tap_row, tap_col;
+  int64_t origin_out, image_out, row_out, col_out;
+  int64_t out_rows, out_cols, taps_rows, taps_cols;
+  bool contiguous_taps;  // the taps of one kernel row lie side by side in the input
+  int64_t weights;       // element offset of the packed matrix [taps * depth, columns] of group 0
+  int64_t group_weights; // elements of the matrix of one group
+  int64_t row_segment_count, col_segment_count;
+  ConvSegment *row_segments, *col_segments;
+  PhaseAxis row_phase, col_phase;  // only for input gradients: where the weights come from
+};
+
+// A forward convolution (one DenseConv) or an input gradient (one for every pair of phases).
+struct DensePlan {
+  DType dtype;
+  int64_t batch, groups, depth, columns;  // depth, columns: channels read and written, per group
+  int64_t panels, ldb;                    // panels of 64 columns per group; elements between the rows of weights when read in place
+  int64_t filters, kernel_cols;           // of the forward convolution
+  bool in_place;                          // weights are read where they lie, or are packed already: no packing phase
+  bool packed;
+  bool bias;
+  Activation activation;
+  int64_t pack_rows;  // kernel rows of the largest DenseConv: weights are packed by (DenseConv, group, panel, kernel row)
+  int64_t image_blocks, row_blocks, col_blocks, panel_blocks;
+  int64_t conv_count;
+  DenseConv* convs;
+};
+
+// Fill a new state, ask for scratch and add the phases: packing unless in_place, then computing.
+DensePlan* plan_conv2d(Prepare& prepare);
+DensePlan* plan_conv2d_input_grad(Prepare& prepare);
+// Packing alone: the packing phase of a convolution whose packed weights are the output.
+DensePlan* plan_conv2d_pack(Prepare& prepare);
+
+// The kernel gradient: dw[m, k] = sum over pixels of x[pixel, m] * dy[pixel, k], where m runs over (tap row, tap column, channel).
+// Work is cut over dw (m blocks, panels), or over pixels when dw is small: then each pixel block makes a partial dw in scratch, and a
+// second phase adds them up in order.
+struct KernelGradPlan {
+  ConvGeometry geometry;
+  int64_t depth, columns, panels;  // per group: channels, filters, panels of 64 filters
+  int64_t elements;                // of dw
+  bool across_taps;                // few channels: tiles span taps, and padded images are copied first so that all taps are valid
+  bool copy_images;
+  int64_t copy_elements;           // room for the padded images of one block
+  int64_t block_pixels;            // pixels that stay in cache while all tiles pass over them
+  int64_t channel_blocks;          // m is cut into taps x channel blocks, unless across_taps
+  int64_t m_blocks, pixel_blocks;
+};
+
+// Elements of dw that one chunk of the second phase adds up.
+constexpr int64_t kSumElements = 4096;
+
+KernelGradPlan* plan_conv2d_kernel_grad(Prepare& prepare);
+
+}  // namespace nnlite

@@ -1,0 +1,189 @@
+#include "conv_reference.h"
+
+namespace nnlite::test {
+namespace {
+
+ConvCase random_case(Chooser& choose) {
+  ConvCase p;
+  p.n = choose.of({0, 1, 1, 2, 3, 7});
+  p.h = choose.between(1, 11);
+  p.w = choose.between(1, 11);
+  p.kh = choose.of({1, 2, 3, 3, 5});
+  p.kw = choose.of({1, 2, 3, 3, 5});
+  p.sh = choose.of({1, 1, 2, 3});
+  p.sw = choose.of({1, 1, 2, 3});
+  p.dh = choose.of({1, 1, 1, 2, 3});
+  p.dw = choose.of({1, 1, 1, 2, 3});
+  p.groups = choose.of({1, 1, 1, 2, 3});
+  p.c = p.groups * choose.of({1, 2, 3, 5, 8, 16, 17, 26});
+  p.k = p.groups * choose.of({1, 3, 7, 8, 16, 17, 32, 45, 64, 70});
+  for (int64_t& side : p.padding) side = choose.of({0, 0, 1, 1, 2, 4, 7});
+  p.dtype = choose.between(0, 3) ? DType::kFloat32 : DType::kFloat64;
+  return p;
+}
+
+void expect_close(const ConvCase& p, const char* what, const Buffer& result, const Expected& expected) {
+  if (!close_to(result, expected)) report_failure(__FILE__, __LINE__, std::string(what) + " of " + p.text());
+}
+
+// A whole image of a batch as a batch of one.
+Buffer image_of(const Buffer& batch, int64_t n) {
+  Spec spec = batch.spec();
+  spec.dims[0] = 1;
+  Buffer image(spec);
+  std::memcpy(image.data(), batch.as<char>() + n * spec.bytes(), spec.bytes());
+  return image;
+}
+
+TEST(conv2d_matches_plain_loops) {
+  Chooser choose(1);
+  for (int i = 0; i < 250; ++i) {
+    const ConvCase p = random_case(choose);
+    const Buffer x = random_buffer(p.x(), i), w = random_buffer(p.kernel(), i + 1000);
+    expect_close(p, "conv2d", run_every_way("conv2d", {x, w}, {p.y()}, p.attributes())[0], expected_forward(p, x, w));
+  }
+}
+
+TEST(conv2d_input_grad_matches_plain_loops) {
+  Chooser choose(2);
+  for (int i = 0; i < 250; ++i) {
+    const ConvCase p = random_case(choose);
+    const Buffer dy = random_buffer(p.y(), i), w = random_buffer(p.kernel(), i + 1000);
+    expect_close(p, "conv2d_input_grad", run_every_way("conv2d_input_grad", {dy, w}, {p.x()}, p.attributes())[0], expected_input_grad(p, dy, w));
+  }
+}
+
+TEST(conv2d_kernel_grad_matches_plain_loops) {
+  Chooser choose(3);
+  for (int i = 0; i < 250; ++i) {
+    const ConvCase p = random_case(choose);
+    const Buffer x = random_buffer(p.x(), i), dy = random_buffer(p.y(), i + 1000);
+    expect_close(p, "conv2d_kernel_grad", run_every_way("conv2d_kernel_grad", {x, dy}, {p.kernel()}, p.attributes())[0],
+                 expected_kernel_grad(p, x, dy));
+  }
+}
+
+// Sizes that are cut into many chunks, blocks and partial sums.
+TEST(conv2d_cuts_large_work) {
+  const ConvCase cases[] = {
+      {6, 28, 28, 1, 32, 3, 3, 1, 1, 1, 1, 1, {0, 0, 0, 0}},  {5, 32, 32, 3, 16, 3, 3, 1, 1, 1, 1, 1, {1, 1, 1, 1}},
+      {9, 16, 16, 16, 16, 3, 3, 1, 1, 1, 1, 1, {1, 1, 1, 1}}, {2, 17, 19, 64, 64, 3, 3, 2, 2, 1, 1, 1, {0, 1, 0, 1}},
+      {1, 14, 300, 20, 80, 1, 1, 1, 1, 1, 1, 1, {0, 0, 0, 0}}, {1, 1, 900, 8, 130, 1, 5, 1, 1, 1, 2, 1, {0, 0, 4, 4}},
+      {3, 20, 20, 64, 128, 3, 3, 1, 1, 1, 1, 2, {1, 1, 1, 1}}};
+  for (const ConvCase& p : cases) {
+    const Buffer x = random_buffer(p.x(), 1), w = random_buffer(p.kernel(), 2), dy = random_buffer(p.y(), 3);
+    expect_close(p, "conv2d", run_every_way("conv2d", {x, w}, {p.y()}, p.attributes())[0], expected_forward(p, x, w));
+    expect_close(p, "conv2d_input_grad", run_every_way("conv2d_input_grad", {dy, w}, {p.x()}, p.attributes())[0], expected_input_grad(p, dy, w));
+    expect_close(p, "conv2d_kernel_grad", run_every_way("conv2d_kernel_grad", {x, dy}, {p.kernel()}, p.attributes())[0],
+                 expected_kernel_grad(p, x, dy));
+  }
+}
+
+TEST(conv2d_gives_an_image_the_same_bits_alone_and_in_a_batch) {
+  Chooser choose(4);
+  for (int i = 0; i < 60; ++i) {
+    ConvCase p = random_case(choose);
+    p.n = 5;
+    ConvCase one = p;
+    one.n = 1;
+    const Buffer x = random_buffer(p.x(), i), w = random_buffer(p.kernel(), i + 1000), dy = random_buffer(p.y(), i + 2000);
+    const Buffer y = run_kernel("conv2d", {x, w}, {p.y()}, p.attributes())[0];
+    const Buffer dx = run_kernel("conv2d_input_grad", {dy, w}, {p.x()}, p.attributes())[0];
+    for (int64_t n = 0; n < p.n; ++n) {
+      EXPECT(image_of(y, n).same_bytes(run_kernel("conv2d", {image_of(x, n), w}, {one.y()}, one.attributes())[0]));
+      EXPECT(image_of(dx, n).same_bytes(run_kernel("conv2d_input_grad", {image_of(dy, n), w}, {one.x()}, one.attributes())[0]));
+    }
+  }
+}
+
+TEST(conv2d_packed_weights_give_the_same_bits) {
+  Chooser choose(5);
+  for (int i = 0; i < 60; ++i) {
+    const ConvCase p = random_case(choose);
+    const Buffer x = random_buffer(p.x(), i), w = random_buffer(p.kernel(), i + 1000);
+    const int64_t columns = p.k / p.groups, padded = (columns + 15) / 16 * 16;
+    const Spec packed_spec = make_spec({p.groups * p.kh * p.kw * (p.c / p.groups) * padded}, p.dtype);
+    for (Isa isa : runnable_isas()) {
+      const Buffer plain = run_kernel("conv2d", {x, w}, {p.y()}, p.attributes(), isa)[0];
+      const Buffer packed = run_kernel("conv2d_pack", {w}, {packed_spec}, {{"groups", p.groups}}, isa)[0];
+      Attributes attributes = p.attributes();
+      attributes["packed"] = int64_t{1};
+      attributes["kernel_shape"] = std::vector<int64_t>{p.kh, p.kw, p.c / p.groups, p.k};
+      EXPECT(plain.same_bytes(run_kernel("conv2d", {x, packed}, {p.y()}, attributes, isa)[0]));
+    }
+  }
+}
+
+TEST(conv2d_packs_panels_of_64_columns) {
+  const Buffer w = random_buffer({2, 1, 3, 70}, 1);
+  const Buffer packed = run_kernel("conv2d_pack", {w}, {make_spec({6 * 80})}, {{"groups", int64_t{1}}})[0];
+  for (int64_t k = 0; k < 6; ++k) {
+    for (int64_t j = 0; j < 64; ++j) EXPECT_EQ(packed.at<float>(k * 64 + j), w.at<float>(k * 70 + j));
+    for (int64_t j = 0; j < 16; ++j) EXPECT_EQ(packed.at<float>(6 * 64 + k * 16 + j), j < 6 ? w.at<float>(k * 70 + 64 + j) : 0.0f);
+  }
+}
+
+TEST(conv2d_applies_bias_and_activation) {
+  Chooser choose(6);
+  for (int i = 0; i < 40; ++i) {
+    ConvCase p = random_case(choose);
+    const Buffer x = random_buffer(p.x(), i), w = random_buffer(p.kernel(), i + 1000), bias = random_buffer(make_spec({p.k}, p.dtype), i + 2000);
+    const Expected sums = expected_forward(p, x, w);
+    for (const char* activation : {"none", "relu", "sigmoid", "tanh"}) {
+      for (int64_t with_bias : {0, 1}) {
+        Attributes attributes = p.attributes();
+        attributes["bias"] = with_bias;
+        attributes["activation"] = std::string(activation);
+        const std::vector<Buffer> inputs = with_bias ? std::vector<Buffer>{x, w, bias} : std::vector<Buffer>{x, w};
+        const Buffer y = run_every_way("conv2d", inputs, {p.y()}, attributes)[0];
+        for (int64_t j = 0; j < y.size(); ++j) {
+          const double sum = sums.value[j] + (with_bias ? value_at(bias, j % p.k) : 0.0);
+          const char kind = activation[0];
+          const double expected = kind == 'r' ? std::fmax(sum, 0.0) : kind == 's' ? 1 / (1 + std::exp(-sum)) : kind == 't' ? std::tanh(sum) : sum;
+          EXPECT_NEAR(value_at(y, j), expected, 1e-6 * (sums.magnitude[j] + 1));
+        }
+      }
+    }
+  }
+}
+
+// A tap in the padding takes no part: only pixels that meet the infinite weight become NaN or infinite. And relu passes NaN on.
+TEST(conv2d_never_multiplies_padding) {
+  const ConvCase p = {1, 3, 3, 1, 16, 3, 3, 1, 1, 1, 1, 1, {1, 1, 1, 1}};
+  const Buffer x = random_buffer(p.x(), 1, 0.5, 1.0), w = random_buffer(p.kernel(), 2);
+  for (int64_t k = 0; k < 16; ++k) w.at<float>(k) = NAN;  // tap (0, 0)
+  Attributes attributes = p.attributes();
+  attributes["activation"] = std::string("relu");
+  const Buffer y = run_every_way("conv2d", {x, w}, {p.y()}, attributes)[0];
+  for (int64_t pixel = 0; pixel < 9; ++pixel) EXPECT_EQ(std::isnan(y.at<float>(pixel * 16)), pixel / 3 > 0 && pixel % 3 > 0);
+}
+
+// Sums of 200,000 terms of one sign: a single accumulator would be wrong in the third digit of the error bound used here.
+TEST(conv2d_kernel_grad_adds_long_sums_in_levels) {
+  const ConvCase p = {8, 160, 160, 1, 16, 1, 1, 1, 1, 1, 1, 1, {0, 0, 0, 0}};
+  const Buffer x = random_buffer(p.x(), 1, 0.0, 1.0), dy = random_buffer(p.y(), 2, 0.0, 1.0);
+  const Buffer dw = run_kernel("conv2d_kernel_grad", {x, dy}, {p.kernel()}, p.attributes())[0];
+  const Expected expected = expected_kernel_grad(p, x, dy);
+  for (int64_t i = 0; i < dw.size(); ++i) EXPECT_NEAR(dw.at<float>(i) / expected.value[i], 1.0, 1e-6);
+}
+
+TEST(conv2d_explains_bad_sizes) {
+  const Attributes attributes = {{"padding", std::vector<int64_t>{0, 0, 0, 0}}};
+  const auto run = [&](const char* kernel, const Spec& a, const Spec& b, const Spec& result, Attributes extra) {
+    extra.insert(attributes.begin(), attributes.end());
+    run_kernel(kernel, {random_buffer(a), random_buffer(b)}, {result}, extra);
+  };
+  const Spec x = make_spec({1, 5, 5, 4}), w = make_spec({3, 3, 4, 8}), y = make_spec({1, 3, 3, 8});
+  EXPECT_THROWS(run("conv2d", x, w, make_spec({1, 4, 3, 8}), {}), std::invalid_argument, "give 3 output rows, got 4");
+  EXPECT_THROWS(run("conv2d", x, make_spec({3, 3, 5, 8}), y, {}), std::invalid_argument, "need a kernel (.., .., 4, 8), got (.., .., 5, 8)");
+  EXPECT_THROWS(run("conv2d", x, w, y, {{"groups", int64_t{3}}}), std::invalid_argument, "groups (3) must divide the channels (4)");
+  EXPECT_THROWS(run("conv2d", x, w, make_spec({2, 3, 3, 8}), {}), std::invalid_argument, "batch sizes of the images differ: 1 and 2");
+  EXPECT_THROWS(run("conv2d", x, w, y, {{"strides", std::vector<int64_t>{0, 1}}}), std::invalid_argument, "strides must be at least 1");
+  EXPECT_THROWS(run("conv2d", x, w, y, {{"activation", std::string("selu")}}), std::invalid_argument, "got selu");
+  EXPECT_THROWS(run("conv2d_input_grad", y, w, make_spec({1, 5, 6, 4}), {}), std::invalid_argument, "give 4 output columns, got 3");
+  EXPECT_THROWS(run("conv2d_kernel_grad", x, y, make_spec({3, 3, 4, 9}), {}), std::invalid_argument, "need a kernel (.., .., 4, 8)");
+  EXPECT_THROWS(run("conv2d", make_spec({1, 5, 5, 4}, DType::kFloat64), w, y, {}), std::invalid_argument, "must be float64 as the images, got float32");
+}
+
+}  // namespace
+}  // namespace nnlite::test
