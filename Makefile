@@ -17,37 +17,33 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
+# The wheel is built once; its build folder also holds the C++ tests and microbenchmarks.
 $(STAMP): $(VENV)/bin/python $(SOURCES)
-	CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(BIN)/python -m pip install --quiet --force-reinstall --no-deps .
+	CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(BIN)/python -m pip install --quiet --force-reinstall --no-deps . -C build-dir=$(BUILD)
 	$(BIN)/python -m pip install --quiet numpy h5py
 	touch $@
 
-$(VENV)/.test-tools: $(STAMP)
-	$(BIN)/python -m pip install --quiet pytest cmake ninja pybind11
-	touch $@
+$(VENV)/.tested-build: $(VENV)/bin/python $(SOURCES) $(shell find tests/cpp bench -type f)
+	$(BIN)/python -m pip install --quiet numpy h5py pytest cmake
+	CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(BIN)/python -m pip install --quiet --force-reinstall --no-deps . -C build-dir=$(BUILD) \
+	  -C cmake.define.NNLITE_BUILD_TESTS=ON -C cmake.define.NNLITE_BUILD_BENCH=ON
+	touch $@ $(STAMP)
 
 # C++ tests (ctest), then Python tests (pytest) on the installed wheel.
 test: test-cpp test-python
 
-$(BUILD)/build.ninja: $(VENV)/.test-tools
-	$(BIN)/cmake -G Ninja -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release -DNNLITE_BUILD_TESTS=ON -DNNLITE_BUILD_BENCH=ON \
-	  -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DPython_EXECUTABLE=$(abspath $(BIN)/python) \
-	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir)
-
-test-cpp: $(BUILD)/build.ninja
-	$(BIN)/cmake --build $(BUILD) -j $(JOBS)
+test-cpp: $(VENV)/.tested-build
 	$(BIN)/ctest --test-dir $(BUILD) --output-on-failure
 
-test-python: $(VENV)/.test-tools
+test-python: $(VENV)/.tested-build
 	$(BIN)/python -m pytest tests
 
-# Every C++ microbenchmark; JSON files beside the binaries.
-bench: $(BUILD)/build.ninja
-	$(BIN)/cmake --build $(BUILD) -j $(JOBS)
-	for benchmark in $(BUILD)/bench/bench_*; do case $$benchmark in *.json) ;; *) $$benchmark --json $$benchmark.json || exit 1 ;; esac; done
+# Every C++ microbenchmark; one JSON file each in $(BUILD)/bench.
+bench: $(VENV)/.tested-build
+	for benchmark in $$(find $(BUILD)/bench -maxdepth 1 -name 'bench_*' -type f -perm -u+x); do $$benchmark --json $$benchmark.json || exit 1; done
 
 # The test suite on an extension built with AddressSanitizer and UndefinedBehaviorSanitizer.
-asan: $(VENV)/.test-tools
+asan: $(VENV)/bin/python
 	sh tests/run_asan.sh $(abspath $(BIN)/python) $(BUILD)-asan
 
 clean:
