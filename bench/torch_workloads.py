@@ -1,0 +1,117 @@
+"""The compared models in plain PyTorch, as its users write them; `compare.py` runs this.
+
+    python torch_workloads.py NAME [--compile] [--channels-last] [--epochs N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+
+parser = argparse.ArgumentParser()
+parser.add_argument("name")
+parser.add_argument("--compile", action="store_true")
+parser.add_argument("--channels-last", action="store_true")
+parser.add_argument("--epochs", type=int, default=4)
+options = parser.parse_args()
+
+start = time.perf_counter()
+import torch  # noqa: E402  (the import is timed)
+from torch import nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
+
+import_seconds = time.perf_counter() - start
+torch.manual_seed(1)
+
+
+class Block(nn.Module):
+    """The basic residual block."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        same = stride == 1 and inputs == outputs
+        self.shortcut = nn.Identity() if same else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        y = functional.relu(self.norm1(self.conv1(x)))
+        return functional.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+def labels(classes, *shape):
+    return torch.randint(0, classes, shape)
+
+
+def tiny_mlp():
+    model = nn.Sequential(nn.Linear(13, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1))
+    return model, torch.randn(3200, 13), labels(2, 3200, 1).float(), 32, functional.binary_cross_entropy_with_logits, torch.optim.Adam
+
+
+def mnist_mlp():
+    model = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Dropout(0.2), nn.Linear(512, 512), nn.ReLU(), nn.Dropout(0.2), nn.Linear(512, 10))
+    return model, torch.randn(12800, 784), labels(10, 12800), 128, functional.cross_entropy, torch.optim.RMSprop
+
+
+def seed_cnn():
+    model = nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(64, 64, 3), nn.ReLU(),
+                          nn.Flatten(), nn.Linear(576, 64), nn.ReLU(), nn.Linear(64, 10))
+    return model, torch.randn(6400, 1, 28, 28), labels(10, 6400), 64, functional.cross_entropy, torch.optim.Adam
+
+
+def resnet20():
+    parts = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    inputs = 16
+    for outputs, stride in ((16, 1), (16, 1), (16, 1), (32, 2), (32, 1), (32, 1), (64, 2), (64, 1), (64, 1)):
+        parts.append(Block(inputs, outputs, stride))
+        inputs = outputs
+    model = nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+    return model, torch.randn(2048, 3, 32, 32), labels(10, 2048), 128, functional.cross_entropy, lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)
+
+
+def train_epoch(run, optimizer, loss_function, x, y, batch):
+    """One pass in random order, loss and accuracy read every step, as a training loop reports them."""
+    order = torch.randperm(len(x))
+    for first in range(0, len(x), batch):
+        rows = order[first : first + batch]
+        inputs, targets = x[rows], y[rows]
+        optimizer.zero_grad(set_to_none=True)
+        outputs = run(inputs)
+        loss = loss_function(outputs, targets)
+        loss.backward()
+        optimizer.step()
+        loss.item()
+        if loss_function is functional.cross_entropy:
+            (outputs.argmax(-1) == targets).float().mean().item()
+        else:
+            ((outputs > 0).float() == targets).float().mean().item()
+    return loss.item()
+
+
+def seconds_of(function):
+    begin = time.perf_counter()
+    function()
+    return time.perf_counter() - begin
+
+
+def main():
+    model, x, y, batch, loss_function, make_optimizer = {f.__name__: f for f in (tiny_mlp, mnist_mlp, seed_cnn, resnet20)}[options.name]()
+    if options.channels_last and x.dim() == 4:
+        model, x = model.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+    optimizer = make_optimizer(model.parameters())
+    run = torch.compile(model) if options.compile else model
+    run.train()
+    epochs = [seconds_of(lambda: train_epoch(run, optimizer, loss_function, x, y, batch)) for _ in range(options.epochs)]
+    run.eval()
+    with torch.inference_mode():
+        predict = [seconds_of(lambda: [run(x[k : k + batch]) for k in range(0, len(x), batch)]) for _ in range(4)]
+        one = [seconds_of(lambda: run(x[:1]).numpy()) for _ in range(30)]
+    print(json.dumps({"name": options.name, "lib": "torch", "epoch_min": min(epochs[1:]), "first_epoch": epochs[0], "predict": min(predict[1:]), "call1": min(one),
+                      "predict1": min(one), "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "import": import_seconds}))
+
+
+main()
