@@ -1,0 +1,256 @@
+// max_pool2d and its gradient, NHWC, vectors along the channels.
+//
+// The forward kernel also gives, for every output element, which cell of its window won: the first of equals, and a NaN wins over all that is
+// none. Given a single output it computes only the maxima. The gradient writes every input position exactly once: windows that do not
+// overlap put dy or 0 into their cells; overlapping ones are gathered by the cells, in row-major order of the windows.
+#include <string.h>
+
+#include "kernels/pool_common.h"
+
+namespace nnlite::NN_ISA {
+namespace {
+
+struct MaxPoolState {
+  PoolShape shape;
+  int64_t rows, chunk_rows;
+};
+
+// The integer lanes that go with lanes of T.
+template <size_t bytes>
+struct IndexOf {
+  using Type = int32_t;
+};
+template <>
+struct IndexOf<8> {
+  using Type = int64_t;
+};
+template <class T>
+using Index = typename IndexOf<sizeof(T)>::Type;
+
+// True where x takes the place of `best`.
+NN_INLINE Mask<float> wins(Vec<float> x, Vec<float> best) { return (!(x <= best)) & (best == best); }
+NN_INLINE Mask<double> wins(Vec<double> x, Vec<double> best) { return (!(x <= best)) & (best == best); }
+NN_INLINE Mask<int32_t> wins(Vec<int32_t> x, Vec<int32_t> best) { return x > best; }
+NN_INLINE Mask<int64_t> wins(Vec<int64_t> x, Vec<int64_t> best) { return x > best; }
+
+template <bool full, class A, class I>
+NN_INLINE void store_cells(A* p, Vec<I> cells, int n) {
+  if constexpr (full && sizeof(A) == 1 && sizeof(I) == 4) {
+    store_u8(p, cells);
+  } else {
+    I lanes[Vec<I>::kLanes];
+    store(lanes, cells);
+    for (int i = 0; i < n; ++i) p[i] = static_cast<A>(lanes[i]);
+  }
+}
+
+// A mask of the lanes whose cell is `cell`.
+template <bool full, class T, class A>
+NN_INLINE Mask<T> cells_equal(const A* p, int64_t cell, int n) {
+  if constexpr (full && sizeof(A) == 1 && sizeof(T) == 4) {
+    return load_u8(p) == splat(static_cast<int32_t>(cell));
+  } else {
+    uint8_t equal[Vec<T>::kLanes] = {};
+    for (int i = 0; i < n; ++i) equal[i] = p[i] == cell;
+    return load_mask<T>(equal);
+  }
+}
+
+// ---- forward ----
+
+// One window of `rows` x `columns` cells inside the input, the first at x; kRows and kColumns are the sizes where they are constants (else 0).
+// Cells are numbered from `first` on, `kw` a row.
+template <int kRows, int kColumns, bool full, bool with_cells, class T, class A>
+NN_INLINE void max_window(const T* x, int64_t row_stride, int64_t c, int64_t rows, int64_t columns, int64_t first, int64_t kw, T* y, A* cells, int n) {
+  if constexpr (kRows > 0) rows = kRows;
+  if constexpr (kColumns > 0) columns = kColumns;
+  using I = Index<T>;
+  Vec<T> best = load_channels<full>(x, n);
+  Vec<I> won = splat(static_cast<I>(first));
+#pragma GCC unroll 3
+  for (int64_t r = 0; r < rows; ++r) {
+#pragma GCC unroll 3
+    for (int64_t q = 0; q < columns; ++q) {
+      if (r == 0 && q == 0) continue;
+      const Vec<T> v = load_channels<full>(x + r * row_stride + q * c, n);
+      const Mask<T> m = wins(v, best);
+      best = select<T>(m, v, best);
+      if constexpr (with_cells) won = select<I>(m, splat(static_cast<I>(first + r * kw + q)), won);
+    }
+  }
+  store_channels<full>(y, best, n);
+  if constexpr (with_cells) store_cells<full>(cells, won, n);
+}
+
+// What no input reaches: a window that lies in the padding.
+template <class T>
+NN_INLINE T lowest() {
+  if constexpr (static_cast<T>(0.5) != 0) return static_cast<T>(-__builtin_inf());
+  if constexpr (sizeof(T) == 8) return static_cast<T>(INT64_MIN);
+  return static_cast<T>(INT32_MIN);
+}
+
+template <int kRows, int kColumns, bool with_cells, class T, class A>
+NN_INLINE void max_pixel(const T* x, int64_t row_stride, int64_t c, int64_t rows, int64_t columns, int64_t first, int64_t kw, T* y, A* cells) {
+  for_channels<T>(c, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {
+    max_window<kRows, kColumns, decltype(flag)::kFull, with_cells>(x + j, row_stride, c, rows, columns, first, kw, y + j, with_cells ? cells + j : cells, n);
+  });
+}
+
+template <class T, class A, bool with_cells>
+void max_row(const PoolShape& s, const T* image, int64_t oh, T* y, A* cells) {
+  const PoolRange r = cells_inside(oh, s.sh, s.top, s.kh, s.ih);
+  const int64_t row_stride = s.iw * s.c;
+  for (int64_t ow = 0; ow < s.ow; ++ow, y += s.c, cells += with_cells ? s.c : 0) {
+    const PoolRange q = cells_inside(ow, s.sw, s.left, s.kw, s.iw);
+    const int64_t rows = r.end - r.begin, columns = q.end - q.begin, first = r.begin * s.kw + q.begin;
+    const T* x = image + (oh * s.sh - s.top + r.begin) * row_stride + (ow * s.sw - s.left + q.begin) * s.c;
+    if (rows <= 0 || columns <= 0) {
+      for (int64_t j = 0; j < s.c; ++j) y[j] = lowest<T>();
+      if (with_cells) memset(cells, 0, static_cast<size_t>(s.c) * sizeof(A));
+    } else if (rows == 2 && columns == 2) {
+      max_pixel<2, 2, with_cells>(x, row_stride, s.c, 2, 2, first, s.kw, y, cells);
+    } else if (rows == 3 && columns == 3) {
+      max_pixel<3, 3, with_cells>(x, row_stride, s.c, 3, 3, first, s.kw, y, cells);
+    } else {
+      max_pixel<0, 0, with_cells>(x, row_stride, s.c, rows, columns, first, s.kw, y, cells);
+    }
+  }
+}
+
+template <class T, class A, bool with_cells>
+void run_max_pool(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const MaxPoolState& state_ = *static_cast<const MaxPoolState*>(state);
+  const PoolShape s = state_.shape;
+  const int64_t last = pool_min(end * state_.chunk_rows, state_.rows), out_row = s.ow * s.c;
+  for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
+    const T* image = static_cast<const T*>(args.in[0]) + row / s.oh * s.ih * s.iw * s.c;
+    A* cells = with_cells ? static_cast<A*>(args.out[1]) + row * out_row : nullptr;
+    max_row<T, A, with_cells>(s, image, row % s.oh, static_cast<T*>(args.out[0]) + row * out_row, cells);
+  }
+}
+
+template <class T>
+RunFunction max_pool_function(bool with_cells, bool wide) {
+  return !with_cells ? run_max_pool<T, uint8_t, false> : wide ? run_max_pool<T, int32_t, true> : run_max_pool<T, uint8_t, true>;
+}
+
+DType cell_dtype(const PoolShape& s) { return s.kh * s.kw > 255 ? DType::kInt32 : DType::kUInt8; }
+
+void check_cells(const Prepare& p, const PoolShape& s, const Spec& cells, const Spec& y) {
+  bool fits = cells.dtype == cell_dtype(s) && cells.rank == y.rank;
+  for (int i = 0; fits && i < y.rank; ++i) fits = cells.dims[i] == y.dims[i];
+  if (!fits) p.fail("argmax must have the pooled shape and dtype %s", dtype_name(cell_dtype(s)));
+}
+
+void prepare_max_pool(Prepare& p) {
+  const Spec &x = p.input(0), &y = p.output(0);
+  const PoolShape shape = read_pool(p, x, y);
+  const bool with_cells = p.num_outputs() > 1;
+  if (with_cells) check_cells(p, shape, p.output(1), y);
+  if (x.dtype != y.dtype) p.fail("the output must have the input's dtype: %s, got %s", dtype_name(x.dtype), dtype_name(y.dtype));
+  MaxPoolState* s = static_cast<MaxPoolState*>(p.new_state(sizeof(MaxPoolState)));
+  s->shape = shape;
+  s->rows = shape.n * shape.oh;
+  s->chunk_rows = rows_per_chunk(shape.sh * shape.iw * shape.c * static_cast<int64_t>(dtype_size(x.dtype)));
+  const bool wide = cell_dtype(shape) == DType::kInt32;
+  switch (x.dtype) {
+    case DType::kFloat32: p.set_run(max_pool_function<float>(with_cells, wide)); break;
+    case DType::kFloat64: p.set_run(max_pool_function<double>(with_cells, wide)); break;
+    case DType::kInt32: p.set_run(max_pool_function<int32_t>(with_cells, wide)); break;
+    case DType::kInt64: p.set_run(max_pool_function<int64_t>(with_cells, wide)); break;
+    default: p.fail("the input must be float32, float64, int32 or int64, got %s", dtype_name(x.dtype));
+  }
+  p.add_phase((s->rows + s->chunk_rows - 1) / s->chunk_rows);
+}
+
+// ---- gradient ----
+
+// Windows do not overlap: row `ih` of the input takes from at most one row of windows, `oh`.
+template <class T, class A>
+void spread_row(const PoolShape& s, const T* dy, const A* cells, int64_t row_cell, T* dx) {
+  int64_t done = 0;  // cells of the row written so far
+  for (int64_t ow = 0; ow < s.ow; ++ow, dy += s.c, cells += s.c) {
+    const PoolRange q = cells_inside(ow, s.sw, s.left, s.kw, s.iw);
+    if (q.begin >= q.end) continue;
+    const int64_t start = ow * s.sw - s.left;
+    memset(dx + done * s.c, 0, static_cast<size_t>((start + q.begin - done) * s.c) * sizeof(T));
+    done = start + q.end;
+    for_channels<T>(s.c, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {
+      constexpr bool kFull = decltype(flag)::kFull;
+      const Vec<T> d = load_channels<kFull>(dy + j, n);
+      for (int64_t k = q.begin; k < q.end; ++k) {
+        const Mask<T> won = cells_equal<kFull, T>(cells + j, row_cell + k, n);
+        store_channels<kFull>(dx + (start + k) * s.c + j, select<T>(won, d, Vec<T>::zero()), n);
+      }
+    });
+  }
+  memset(dx + done * s.c, 0, static_cast<size_t>((s.iw - done) * s.c) * sizeof(T));
+}
+
+template <class T, class A>
+void gather_row(const PoolShape& s, const T* dy, const A* cells, int64_t ih, PoolRange over, T* dx) {
+  for (int64_t iw = 0; iw < s.iw; ++iw, dx += s.c) {
+    const PoolRange across = windows_over(iw, s.sw, s.left, s.kw, s.ow);
+    for_channels<T>(s.c, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {
+      constexpr bool kFull = decltype(flag)::kFull;
+      Vec<T> sum = Vec<T>::zero();
+      for (int64_t oh = over.begin; oh < over.end; ++oh) {
+        for (int64_t ow = across.begin; ow < across.end; ++ow) {
+          const int64_t cell = (ih + s.top - oh * s.sh) * s.kw + iw + s.left - ow * s.sw, at = (oh * s.ow + ow) * s.c + j;
+          const Mask<T> won = cells_equal<kFull, T>(cells + at, cell, n);
+          sum += select<T>(won, load_channels<kFull>(dy + at, n), Vec<T>::zero());
+        }
+      }
+      store_channels<kFull>(dx + j, sum, n);
+    });
+  }
+}
+
+template <class T, class A>
+void run_max_pool_grad(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const MaxPoolState& state_ = *static_cast<const MaxPoolState*>(state);
+  const PoolShape s = state_.shape;
+  const bool apart = s.sh >= s.kh && s.sw >= s.kw;
+  const int64_t last = pool_min(end * state_.chunk_rows, state_.rows);
+  for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
+    const int64_t image = row / s.ih * s.oh * s.ow * s.c, ih = row % s.ih;
+    const T* dy = static_cast<const T*>(args.in[0]) + image;
+    const A* cells = static_cast<const A*>(args.in[1]) + image;
+    T* dx = static_cast<T*>(args.out[0]) + row * s.iw * s.c;
+    const PoolRange over = windows_over(ih, s.sh, s.top, s.kh, s.oh);
+    if (over.begin >= over.end) {
+      memset(dx, 0, static_cast<size_t>(s.iw * s.c) * sizeof(T));
+    } else if (apart) {
+      const int64_t windows = over.begin * s.ow * s.c;
+      spread_row(s, dy + windows, cells + windows, (ih + s.top - over.begin * s.sh) * s.kw, dx);
+    } else {
+      gather_row(s, dy, cells, ih, over, dx);
+    }
+  }
+}
+
+void prepare_max_pool_grad(Prepare& p) {
+  const Spec &dy = p.input(0), &dx = p.output(0);
+  const PoolShape shape = read_pool(p, dx, dy);
+  check_input_shape(p, dx);
+  check_cells(p, shape, p.input(1), dy);
+  if (dx.dtype != dy.dtype) p.fail("the output must have the dtype of dy: %s, got %s", dtype_name(dy.dtype), dtype_name(dx.dtype));
+  MaxPoolState* s = static_cast<MaxPoolState*>(p.new_state(sizeof(MaxPoolState)));
+  s->shape = shape;
+  s->rows = shape.n * shape.ih;
+  s->chunk_rows = rows_per_chunk(shape.iw * shape.c * static_cast<int64_t>(dtype_size(dx.dtype)));
+  const bool wide = cell_dtype(shape) == DType::kInt32;
+  switch (dx.dtype) {
+    case DType::kFloat32: p.set_run(wide ? run_max_pool_grad<float, int32_t> : run_max_pool_grad<float, uint8_t>); break;
+    case DType::kFloat64: p.set_run(wide ? run_max_pool_grad<double, int32_t> : run_max_pool_grad<double, uint8_t>); break;
+    default: p.fail("the gradient must be float32 or float64, got %s", dtype_name(dx.dtype));
+  }
+  p.add_phase((s->rows + s->chunk_rows - 1) / s->chunk_rows);
+}
+
+NN_KERNEL("max_pool2d", prepare_max_pool);
+NN_KERNEL("max_pool2d_grad", prepare_max_pool_grad);
+
+}  // namespace
+}  // namespace nnlite::NN_ISA
