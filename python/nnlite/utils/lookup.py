@@ -25,10 +25,10 @@ def unknown_name(kind: str, name, known) -> ValueError:
 
 
 def custom_object(name: str):
-    """The class or function registered under `name`, or None."""
-    from nnlite.saving import get_custom_objects
+    """The class or function registered under `name` (with or without its package), or None."""
+    from nnlite.saving.registry import get_custom_objects, get_registered_object
 
-    objects = get_custom_objects()
-    if name in objects:
-        return objects[name]
-    return next((value for key, value in objects.items() if key.rpartition(">")[2] == name), None)
+    found = get_registered_object(name)
+    if found is not None:
+        return found
+    return next((value for key, value in get_custom_objects().items() if key.rpartition(">")[2] == name), None)
