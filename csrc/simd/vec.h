@@ -15,7 +15,8 @@
 
 #include "core/cpu.h"
 
-#define NN_INLINE [[maybe_unused]] static inline __attribute__((always_inline))
+#define NN_ALWAYS inline __attribute__((always_inline))
+#define NN_INLINE [[maybe_unused]] static NN_ALWAYS
 
 #if defined(NN_COMPILE_AVX512)
 #include "simd/vec_avx512.h"
@@ -73,7 +74,7 @@ struct Vec {
   static constexpr int kLanes = VecTraits<T>::kLanes;
   typename VecTraits<T>::Register r;
 
-  static inline __attribute__((always_inline)) Vec zero() {
+  static NN_ALWAYS Vec zero() {
     Vec v;
     native::splat(v.r, T(0));
     return v;

@@ -1,0 +1,133 @@
+// The instructions of the `elementwise` kernel for one instruction set, and the loops they share.
+#pragma once
+#include "core/cpu.h"
+#include "kernels/elementwise.h"
+#include "simd/vec.h"
+
+namespace nnlite::NN_ISA {
+
+// Each returns null when it has no such instruction. `in` are the dtypes of the (up to three) operands.
+MapFunction find_arithmetic_map(Opcode opcode, const DType* in, DType out);  // float32, float64, bfloat16
+MapFunction find_compare_map(Opcode opcode, const DType* in, DType out);     // floats to bool, where
+MapFunction find_math_map(Opcode opcode, const DType* in, DType out);        // transcendental functions
+MapFunction find_integer_map(Opcode opcode, const DType* in, DType out);     // integers and bool
+MapFunction find_cast_map(Opcode opcode, const DType* in, DType out);        // cast (also to the same dtype: a copy)
+
+// How the elements of a floating point dtype are read and written: a struct with the vector type that computes.
+struct Float32 {
+  using Item = float;
+  using Number = float;
+  using V = Vec<float>;
+  static constexpr int kLanes = 16;
+  static NN_ALWAYS V read(const Item* p) { return load(p); }
+  static NN_ALWAYS V read_part(const Item* p, int n) { return load_part(p, n); }
+  static NN_ALWAYS void write(Item* p, V v) { store(p, v); }
+  static NN_ALWAYS void write_part(Item* p, V v, int n) { store_part(p, v, n); }
+};
+struct Float64 {
+  using Item = double;
+  using Number = double;
+  using V = Vec<double>;
+  static constexpr int kLanes = 8;
+  static NN_ALWAYS V read(const Item* p) { return load(p); }
+  static NN_ALWAYS V read_part(const Item* p, int n) { return load_part(p, n); }
+  static NN_ALWAYS void write(Item* p, V v) { store(p, v); }
+  static NN_ALWAYS void write_part(Item* p, V v, int n) { store_part(p, v, n); }
+};
+// bfloat16 computes in float and rounds to nearest even.
+struct BFloat16 {
+  using Item = uint16_t;
+  using Number = float;
+  using V = Vec<float>;
+  static constexpr int kLanes = 16;
+  static NN_ALWAYS V read(const Item* p) { return as_float(shift_left<16>(load_u16(p))); }
+  static NN_ALWAYS void write(Item* p, V v) {
+    const Vec<int32_t> b = as_int(v);
+    const Vec<int32_t> rounded = shift_right<16>(b + splat(0x7fff) + (shift_right<16>(b) & splat(1)));
+    store_u16(p, select(v == v, rounded, splat(0x7fc0)));
+  }
+  static NN_ALWAYS V read_part(const Item* p, int n) {
+    Item whole[16] = {};
+    for (int i = 0; i < n; ++i) whole[i] = p[i];
+    return read(whole);
+  }
+  static NN_ALWAYS void write_part(Item* p, V v, int n) {
+    Item whole[16];
+    write(whole, v);
+    for (int i = 0; i < n; ++i) p[i] = whole[i];
+  }
+};
+
+// Cursor over an operand: advances by whole vectors, or stays on the repeated value.
+template <class E>
+struct Cursor {
+  const typename E::Item* p;
+  int64_t step;
+  explicit NN_ALWAYS Cursor(const Operand& operand)
+      : p(reinterpret_cast<const typename E::Item*>(operand.data)), step(operand.step * E::kLanes) {}
+  NN_ALWAYS typename E::V next() {
+    const typename E::V v = E::read(p);
+    p += step;
+    return v;
+  }
+  NN_ALWAYS typename E::V last(int n) const { return E::read_part(p, n); }
+};
+
+template <class E, class Op>
+void map1(const Operand* in, void* out, int64_t n) {
+  Cursor<E> a(in[0]);
+  auto* y = static_cast<typename E::Item*>(out);
+  for (; n >= E::kLanes; n -= E::kLanes, y += E::kLanes) E::write(y, Op::run(a.next()));
+  if (n > 0) E::write_part(y, Op::run(a.last(static_cast<int>(n))), static_cast<int>(n));
+}
+
+template <class E, class Op>
+void map2(const Operand* in, void* out, int64_t n) {
+  Cursor<E> a(in[0]), b(in[1]);
+  auto* y = static_cast<typename E::Item*>(out);
+  for (; n >= E::kLanes; n -= E::kLanes, y += E::kLanes) E::write(y, Op::run(a.next(), b.next()));
+  if (n > 0) E::write_part(y, Op::run(a.last(static_cast<int>(n)), b.last(static_cast<int>(n))), static_cast<int>(n));
+}
+
+template <class E, class Op>
+void map3(const Operand* in, void* out, int64_t n) {
+  Cursor<E> a(in[0]), b(in[1]), c(in[2]);
+  auto* y = static_cast<typename E::Item*>(out);
+  for (; n >= E::kLanes; n -= E::kLanes, y += E::kLanes) E::write(y, Op::run(a.next(), b.next(), c.next()));
+  if (n > 0) {
+    const int m = static_cast<int>(n);
+    E::write_part(y, Op::run(a.last(m), b.last(m), c.last(m)), m);
+  }
+}
+
+// An operation as a type: NN_OP2(Add, a + b) defines Add::run(a, b).
+#define NN_OP1(name, expression)                                                  \
+  struct name {                                                                   \
+    template <class V>                                                            \
+    static NN_ALWAYS auto run(V a) {                  \
+      return expression;                                                          \
+    }                                                                             \
+  };
+#define NN_OP2(name, expression)                                                  \
+  struct name {                                                                   \
+    template <class V>                                                            \
+    static NN_ALWAYS auto run(V a, V b) {             \
+      return expression;                                                          \
+    }                                                                             \
+  };
+#define NN_OP3(name, expression)                                                  \
+  struct name {                                                                   \
+    template <class V>                                                            \
+    static NN_ALWAYS auto run(V a, V b, V c) {        \
+      return expression;                                                          \
+    }                                                                             \
+  };
+
+// The instance of a map for a floating point dtype, or null.
+#define NN_FLOAT_MAP(map, Op, dtype)                      \
+  ((dtype) == DType::kFloat32    ? map<Float32, Op>       \
+   : (dtype) == DType::kFloat64  ? map<Float64, Op>       \
+   : (dtype) == DType::kBFloat16 ? map<BFloat16, Op>      \
+                                 : MapFunction(nullptr))
+
+}  // namespace nnlite::NN_ISA
