@@ -104,6 +104,7 @@ def _program(graph: Graph, uses, group: _Group) -> tuple[Step, int | None]:
     if summed is not None:
         outputs = list(graph.nodes[summed].outputs)
         attributes["reduce"] = "sum"
+        attributes["reduce_axes"] = graph.nodes[summed].attributes["axes"]
     return Step(PROGRAM, tuple(inputs), tuple(outputs), attributes, graph.nodes[members[-1]].scope), summed
 
 
@@ -117,7 +118,7 @@ def _following_sum(graph: Graph, uses, outputs) -> int | None:
         return None
     axes, rank = step.attributes["axes"], spec.rank
     leading, trailing = tuple(range(len(axes))), tuple(range(rank - len(axes), rank))
-    return uses[outputs[0]][0] if axes and spec.size and axes in (leading, trailing) else None
+    return uses[outputs[0]][0] if axes and spec.size and tuple(axes) in (leading, trailing) else None
 
 
 def _immediate(graph: Graph, value: int) -> float | None:
