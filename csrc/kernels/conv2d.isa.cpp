@@ -79,6 +79,25 @@ void run_rectangle(const DenseConv& conv, const Block& block, Activation activat
   }
 }
 
+// Short sums have their own kernel, for float32 with whole vectors of filters.
+bool has_nine_taps(const DensePlan& plan, const DenseConv& conv, int64_t columns) {
+  return kHasNineTapRows && plan.dtype == DType::kFloat32 && plan.depth == 1 && conv.contiguous_taps && conv.taps_rows == 3 &&
+         conv.taps_cols == 3 && columns % Vec<float>::kLanes == 0 && (plan.activation == Activation::kNone || plan.activation == Activation::kRelu);
+}
+
+void run_nine_tap_rectangle(const DenseConv& conv, const Block& block, int vectors, const float* in, float* out, const Tile<float>& tile) {
+  NineTapRow row = {nullptr, nullptr, block.col_end - block.col_begin, conv.col_in, conv.col_out, conv.tap_row, tile.weights, tile.ldb, tile.bias,
+                    tile.flags};
+  for (int64_t n = block.image_begin; n < block.image_end; ++n) {
+    for (int64_t h = block.row_begin; h < block.row_end; ++h) {
+      row.in = in + n * conv.image_in + h * conv.row_in + block.col_begin * conv.col_in;
+      row.out = out + n * conv.image_out + h * conv.row_out + block.col_begin * conv.col_out;
+      run_nine_tap_row(row, vectors);
+    }
+  }
+}
+void run_nine_tap_rectangle(const DenseConv&, const Block&, int, const double*, double*, const Tile<double>&) {}
+
 // Runs a block of pixels for one panel of columns. `in`, `out`, `bias` and `weights` are those of the group and panel.
 template <class T>
 void run_panel(const DensePlan& plan, const DenseConv& conv, const Block& block, const T* in, const T* weights, int64_t ldb, int64_t columns,
@@ -86,12 +105,11 @@ void run_panel(const DensePlan& plan, const DenseConv& conv, const Block& block,
   constexpr int kLanes = Vec<T>::kLanes;
   Tile<T> tile;
   tile.ldb = ldb;
-  tile.tap_row = conv.tap_row;
-  tile.tap_col = conv.tap_col;
-  tile.weight_row = conv.taps_cols * plan.depth * ldb;
   tile.flags = (plan.bias ? kBias : 0) | (plan.activation == Activation::kRelu ? kRelu : 0);
-  for (int64_t j = 0; j < columns; j += kMaxVectors * kLanes) {
-    const int vectors = static_cast<int>(smaller((columns - j + kLanes - 1) / kLanes, kMaxVectors));
+  const bool nine_taps = has_nine_taps(plan, conv, columns);
+  const int most_vectors = nine_taps ? kNineTapVectors : kMaxVectors;
+  for (int64_t j = 0; j < columns; j += most_vectors * kLanes) {
+    const int vectors = static_cast<int>(smaller((columns - j + kLanes - 1) / kLanes, most_vectors));
     tile.part = static_cast<int>(smaller(columns - j - (vectors - 1) * kLanes, kLanes));
     tile.bias = bias + j;
     for (int64_t y = 0; y < conv.row_segment_count; ++y) {
@@ -102,12 +120,21 @@ void run_panel(const DensePlan& plan, const DenseConv& conv, const Block& block,
                             larger(block.col_begin, col.begin), smaller(block.col_end, col.end)};
         if (part.row_begin >= part.row_end || part.col_begin >= part.col_end) continue;
         const int64_t tap_cols = col.tap_end - col.tap_begin;
-        tile.tap_rows = tap_cols ? row.tap_end - row.tap_begin : 0;
+        tile.tap_rows = tap_cols && plan.depth ? row.tap_end - row.tap_begin : 0;
         tile.tap_cols = conv.contiguous_taps ? 1 : tap_cols;
         tile.run = conv.contiguous_taps ? tap_cols * plan.depth : plan.depth;
+        tile.tap_col = conv.tap_col;
+        tile.tap_row_skip = conv.tap_row - tile.tap_cols * conv.tap_col;
+        tile.weight_skip = (conv.taps_cols - tap_cols) * plan.depth * ldb;
         tile.weights = weights + j + (row.tap_begin * conv.taps_cols + col.tap_begin) * plan.depth * ldb;
         const int64_t first_tap = row.tap_begin * conv.tap_row + col.tap_begin * conv.tap_col;
-        run_rectangle(conv, part, plan.activation, vectors, in + conv.origin_in + first_tap, out + conv.origin_out + j, &tile);
+        const T* from = in + conv.origin_in + first_tap;
+        T* to = out + conv.origin_out + j;
+        if (nine_taps && row.tap_end - row.tap_begin == 3 && tap_cols == 3) {
+          run_nine_tap_rectangle(conv, part, vectors, from, to, tile);
+        } else {
+          run_rectangle(conv, part, plan.activation, vectors, from, to, &tile);
+        }
       }
     }
   }

@@ -24,6 +24,7 @@ struct GradTile {
   T* dw;
   int64_t ldw;
   int part;  // columns of the last vector
+  bool accumulate;  // add to dw instead of writing it
 };
 
 template <class T>
@@ -63,15 +64,25 @@ void run_grad_tile(const GradTile<T>& tile) {
       }
     }
   }
+  if (tile.accumulate) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+      for (int j = 0; j < kVectors; ++j) {
+        const T* from = tile.dw + i * tile.ldw + j * kLanes;
+        acc[i][j] = (kPart && j == kVectors - 1 ? load_part(from, part) : load(from)) + acc[i][j];
+      }
+    }
+  }
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
       T* to = tile.dw + i * tile.ldw + j * kLanes;
       if (kPart && j == kVectors - 1) {
-        store_part(to, load_part(to, part) + acc[i][j], part);
+        store_part(to, acc[i][j], part);
       } else {
-        store(to, load(to) + acc[i][j]);
+        store(to, acc[i][j]);
       }
     }
   }
@@ -105,9 +116,10 @@ constexpr GradTileFunction<T> kGradTiles[2][kMaxVectors][kMostRows] = {{{run_gra
                                                                       {{run_grad_tile<T, 1, 1, false>, run_grad_tile<T, 2, 1, false>}}};
 #endif
 
-// A rectangle of output pixels in some images.
+// Rows of output pixels in some images. The first block of a chunk writes dw, the others add to it.
 struct PixelBlock {
   int64_t image_begin, image_end, row_begin, row_end;
+  bool first;
 };
 
 // How x is read: the image itself or the padded copy of one block.
@@ -169,6 +181,7 @@ void add_rows(const ConvGeometry& g, const GradPiece<T>& piece, const PixelBlock
   tile.dw = piece.dw + m * g.filters + j;
   tile.ldw = g.filters;
   tile.part = part;
+  tile.accumulate = !block.first;
   kGradTiles<T>[!kAlwaysPart && part == Vec<T>::kLanes][vectors - 1][count - 1](tile);
 }
 
@@ -186,7 +199,11 @@ void add_block_by_tap(const KernelGradPlan& plan, const GradPiece<T>& piece, con
     valid_outputs(g.cols, s, &col_begin, &col_end);
     valid.row_begin = larger(valid.row_begin, block.row_begin);
     valid.row_end = smaller(valid.row_end, block.row_end);
-    if (valid.row_begin >= valid.row_end || col_begin >= col_end) continue;
+    if (valid.row_begin >= valid.row_end || col_begin >= col_end) {
+      if (!block.first) continue;
+      valid.row_begin = valid.row_end = block.row_begin;  // no pixels: the tiles write zeros
+      col_begin = col_end = 0;
+    }
     const int64_t row = valid.row_begin * g.rows.stride + r * g.rows.dilation - g.rows.pad, col = s * g.cols.dilation - g.cols.pad;
     const T* base = piece.x + (valid.image_begin * g.rows.in + row) * x_row + col * g.channels;
     const int64_t begin = larger(piece.m_begin - tap * plan.depth, 0), end = smaller(piece.m_end - tap * plan.depth, plan.depth);
@@ -245,10 +262,10 @@ void add_block(const KernelGradPlan& plan, const GradPiece<T>& piece, const Pixe
 template <class T>
 void add_pixels(const KernelGradPlan& plan, const GradPiece<T>& piece, int64_t row, int64_t row_end, T* copy) {
   const ConvGeometry& g = plan.geometry;
-  const int64_t height = g.rows.out, image_pixels = height * g.cols.out;
+  const int64_t height = g.rows.out, image_pixels = height * g.cols.out, row_begin = row;
   while (row < row_end) {
     const int64_t image = row / height, first = row % height;
-    PixelBlock block = {image, image + 1, first, height};
+    PixelBlock block = {image, image + 1, first, height, row == row_begin};
     if (first == 0 && row_end - row >= height && 2 * image_pixels <= plan.block_pixels) {
       block.image_end = image + smaller((row_end - row) / height, plan.block_pixels / image_pixels);
     } else {
@@ -256,6 +273,18 @@ void add_pixels(const KernelGradPlan& plan, const GradPiece<T>& piece, int64_t r
     }
     add_block(plan, piece, block, copy);
     row += (block.image_end - block.image_begin) * (block.row_end - block.row_begin);
+  }
+}
+
+// First row of dw of a unit: one tap and one block of channels.
+int64_t first_row(const KernelGradPlan& plan, int64_t unit) {
+  return unit / plan.channel_blocks * plan.depth + plan.depth * (unit % plan.channel_blocks) / plan.channel_blocks;
+}
+
+template <class T>
+void clear(const GradPiece<T>& piece, int64_t filters) {
+  for (int64_t m = piece.m_begin; m < piece.m_end; ++m) {
+    for (int64_t j = 0; j < piece.columns; ++j) piece.dw[m * filters + j] = T(0);
   }
 }
 
@@ -272,15 +301,13 @@ void compute_chunk(const KernelGradPlan& plan, int64_t chunk, const StepArgs& ar
   const int64_t filter = group * plan.columns + panel * kPanelColumns, m = g.rows.taps * g.cols.taps * plan.depth;
   GradPiece<T> piece = {static_cast<const T*>(args.in[0]) + group * plan.depth, static_cast<const T*>(args.in[1]) + filter, dw + filter,
                         smaller(plan.columns - panel * kPanelColumns, kPanelColumns), 0, m};
-  if (plan.m_blocks > 1) {
-    const int64_t tap = m_block / plan.channel_blocks, block = m_block % plan.channel_blocks;
-    piece.m_begin = tap * plan.depth + plan.depth * block / plan.channel_blocks;
-    piece.m_end = tap * plan.depth + plan.depth * (block + 1) / plan.channel_blocks;
-  }
-  for (int64_t i = piece.m_begin; i < piece.m_end; ++i) {
-    for (int64_t j = 0; j < piece.columns; ++j) piece.dw[i * g.filters + j] = T(0);
+  if (!plan.across_taps) {
+    const int64_t units = g.rows.taps * g.cols.taps * plan.channel_blocks;
+    piece.m_begin = first_row(plan, units * m_block / plan.m_blocks);
+    piece.m_end = first_row(plan, units * (m_block + 1) / plan.m_blocks);
   }
   const int64_t rows = g.cols.out ? g.batch * g.rows.out : 0;
+  if (rows == 0) return clear(piece, g.filters);
   add_pixels(plan, piece, rows * pixel_block / plan.pixel_blocks, rows * (pixel_block + 1) / plan.pixel_blocks, static_cast<T*>(args.thread_scratch));
 }
 

@@ -17,7 +17,7 @@ int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -ceil_div(-a, 
 
 // Work of one chunk in multiply-adds (about 15 us on one core), and the most chunks made.
 constexpr int64_t kChunkWork = 1500000;
-constexpr int64_t kMostChunks = 96;
+constexpr int64_t kMostChunks = 48;
 // Up to this many output pixels weights are read in place: packing would cost more than it saves.
 constexpr int64_t kInPlacePixels = 32;
 // Input bytes a chunk may touch: half a second-level cache.
@@ -28,9 +28,9 @@ constexpr int64_t kFewChannels = 8;
 constexpr int64_t kGradBlockPixels = 256;
 // Channels of one piece of dw.
 constexpr int64_t kGradChannels = 24;
-// With so many pieces of dw, work is cut over dw alone and needs no partial sums.
-constexpr int64_t kEnoughTiles = 16;
-constexpr int64_t kMostPartials = 32;
+// With so many pieces of dw, work is cut over dw alone and needs no partial sums; else into about kMostPartials chunks.
+constexpr int64_t kEnoughPieces = 16;
+constexpr int64_t kMostPartials = 24;
 
 void read_pair(const Prepare& prepare, const char* name, int64_t* values) {
   values[0] = values[1] = 1;
@@ -125,8 +125,10 @@ void cut_work(Prepare& prepare, DensePlan* plan, int64_t work) {
   int64_t need = max<int64_t>(ceil_div(wanted, spread), 1);
   plan->row_blocks = plan->col_blocks = plan->panel_blocks = 1;
   const int64_t images_in_cache = max<int64_t>(kChunkBytes / image_bytes, 1);
-  plan->image_blocks = min(plan->batch, max(need, wanted > 1 ? ceil_div(plan->batch, images_in_cache) : 1));
-  need = ceil_div(need, max<int64_t>(plan->image_blocks, 1));
+  // Chunks of several images are better than many chunks: edges of several images share tiles.
+  const int64_t images = max<int64_t>(min(ceil_div(plan->batch, need), wanted > 1 ? images_in_cache : plan->batch), 1);
+  plan->image_blocks = ceil_div(plan->batch, images);
+  need /= max<int64_t>(plan->image_blocks, 1);
   if (need > 1) {
     plan->panel_blocks = min(plan->panels, need);
     need = ceil_div(need, plan->panel_blocks);
@@ -384,12 +386,10 @@ KernelGradPlan* plan_conv2d_kernel_grad(Prepare& prepare) {
   const int64_t image_pixels = g.rows.out * g.cols.out, rows = g.batch * g.rows.out;
   const int64_t wanted = min(max<int64_t>(g.batch * image_pixels * taps * g.channels * plan->columns / kChunkWork, 1), kMostChunks);
   const int64_t units = plan->across_taps ? 1 : taps * plan->channel_blocks;
-  plan->m_blocks = units;
+  const int64_t pieces = plan->panels * g.groups * units;
+  plan->m_blocks = min(units, ceil_div(wanted, plan->panels * g.groups));
   plan->pixel_blocks = 1;
-  if (units * plan->panels * g.groups < min(wanted, kEnoughTiles)) {
-    plan->m_blocks = 1;
-    plan->pixel_blocks = max<int64_t>(min({wanted / (plan->panels * g.groups), kMostPartials, rows}), 1);
-  }
+  if (pieces < min(wanted, kEnoughPieces)) plan->pixel_blocks = max<int64_t>(min(ceil_div(min(wanted, kMostPartials), pieces), rows), 1);
   if (plan->copy_images) {
     const int64_t images = max<int64_t>(kGradBlockPixels / image_pixels, 1);
     const int64_t block_rows = images > 1 ? g.rows.out : min(g.rows.out, max<int64_t>(kGradBlockPixels / g.cols.out, 1));

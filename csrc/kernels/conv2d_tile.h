@@ -36,9 +36,10 @@ struct Tile {
   const T* weights;            // of the first tap: one row of columns per channel
   int64_t ldb;                 // elements between rows of weights
   int64_t tap_rows, tap_cols;
-  int64_t tap_row, tap_col;    // elements between taps in the image
-  int64_t weight_row;          // elements between the weights of tap rows
-  int64_t run;                 // contiguous elements per tap
+  int64_t run;                 // contiguous elements per tap, at least 1
+  int64_t tap_col;             // elements between the taps of a row
+  int64_t tap_row_skip;        // elements from after the last tap of a row to the first of the next
+  int64_t weight_skip;         // elements of weights left out between rows of taps
   const T* bias;
   int part;                    // columns of the last vector, 1..lanes
   int flags;
@@ -46,6 +47,26 @@ struct Tile {
 
 template <class T>
 using TileFunction = void (*)(const Tile<T>& tile);
+
+// A row of pixels that see 3 x 3 taps of one channel. A sum of 9 terms is too short to hide the end of one tile behind the start of the next,
+// so here the weights stay in registers and the pixels pass by: 1.4 times as fast as tiles.
+struct NineTapRow {
+  const float* in;
+  float* out;
+  int64_t pixels, in_step, out_step;  // elements between pixels
+  int64_t tap_row;
+  const float* weights;
+  int64_t ldb;
+  const float* bias;
+  int flags;
+};
+constexpr int kNineTapVectors = 2;  // at most so many whole vectors of filters
+#if defined(NN_COMPILE_AVX512)
+constexpr bool kHasNineTapRows = true;  // needs 32 registers
+#else
+constexpr bool kHasNineTapRows = false;
+#endif
+void run_nine_tap_row(const NineTapRow& row, int vectors);
 
 // The function for `rows` pixels (1..kMaxRows[vectors]) and `vectors` vectors (1..kMaxVectors). Defined in conv2d_tile.isa.cpp.
 TileFunction<float> find_tile(const float*, int rows, int vectors);
