@@ -60,8 +60,6 @@ def variadic(function: Callable[..., Any]) -> Variadic:
 class Op:
     """A primitive. Calling it applies it to tensors."""
 
-    __slots__ = ("name", "rule", "gradients", "reference", "kernel", "traits", "__doc__", "__wrapped__", "__name__", "__module__")
-
     def __init__(self, name: str, rule, gradients, reference, kernel: str, traits: Traits):
         self.name = self.__name__ = name
         self.rule = rule

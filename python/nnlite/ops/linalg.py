@@ -1,0 +1,42 @@
+"""Linear algebra."""
+
+from __future__ import annotations
+
+import math
+
+from nnlite.ops import elementwise as e, reduce
+from nnlite.ops._convert import axes_of, to_float
+from nnlite.ops._public import public
+from nnlite.ops._scalars import scalar
+
+
+@public
+def norm(x, ord=None, axis=None, keepdims=False):
+    """Norm of vectors (one axis) or matrices (two axes); None and "fro": root of the sum of squares.
+
+    >>> import nnlite
+    >>> nnlite.ops.norm([3.0, 4.0]).item()
+    5.0
+    """
+    x = to_float(x)
+    axes = axes_of("norm", axis, len(x.spec.shape))
+    if ord is None or (ord in ("fro", 2) and (len(axes) == 1 or ord == "fro")):
+        return e.sqrt(reduce.sum(e.square(x), axes=axes, keepdims=bool(keepdims)))
+    if len(axes) == 1:
+        return _vector_norm(x, ord, axes, bool(keepdims))
+    raise ValueError(f"norm() with ord={ord!r} takes one axis; received axis={axis} for shape {x.spec.shape}.")
+
+
+def _vector_norm(x, order, axes, keepdims: bool):
+    size = e.abs(x)
+    if order == math.inf:
+        return reduce.max(size, axes=axes, keepdims=keepdims)
+    if order == -math.inf:
+        return reduce.min(size, axes=axes, keepdims=keepdims)
+    if order == 0:
+        return reduce.sum(e.cast(e.not_equal(x, scalar(0.0, x.spec.dtype)), dtype=x.spec.dtype), axes=axes, keepdims=keepdims)
+    if order == 1:
+        return reduce.sum(size, axes=axes, keepdims=keepdims)
+    order = float(order)
+    total = reduce.sum(e.power(size, scalar(order, x.spec.dtype)), axes=axes, keepdims=keepdims)
+    return e.power(total, scalar(1.0 / order, x.spec.dtype))
