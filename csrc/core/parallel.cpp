@@ -1,17 +1,19 @@
 #include "core/parallel.h"
 
-#include <linux/futex.h>
 #include <omp.h>
 #include <pthread.h>
-#include <sched.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
+#include <mutex>
+#include <new>
+#include <system_error>
+#include <thread>
 
 #include "core/check.h"
 #include "core/cpu_quota.h"
+#include "core/team.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -20,134 +22,112 @@
 namespace nnlite {
 namespace {
 
-constexpr size_t kLinePair = 128;  // CPUs fetch lines in pairs: keep what different threads write this far apart
+std::atomic<int> chosen_threads{0};
+thread_local bool inside_team = false;
 
-void pause_briefly() {
-#if defined(__x86_64__)
-  _mm_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
+int default_threads() {
+  const char* text = std::getenv("NNLITE_NUM_THREADS");
+  const int wanted = text != nullptr ? std::atoi(text) : 0;
+  return std::min(wanted >= 1 ? wanted : granted_cpus(), kMaxThreads);
 }
 
-std::atomic<int> chosen_threads{0};
-std::atomic<bool> team_busy{false};
-thread_local bool inside_region = false;
-
-}  // namespace
-
-// What the workers of the running region share. Only one region runs at a time, so there is one Team.
-class Team {
+// The team's helpers: one OpenMP region that a thread of ours enters and that lasts until the number of threads changes or the process forks. Inside it, they
+// wait as team.cpp says: libgomp's own threads would spin for milliseconds after every region and make its end wait for whoever is late.
+class Pool {
  public:
-  void barrier(int threads);
-  void begin_share(int parity, int worker) { counters_[parity ^ 1][worker].next.store(0, std::memory_order_relaxed); }
-  int64_t claim(int parity, int owner, int64_t grain) {
-    std::atomic<int64_t>& next = counters_[parity][owner].next;
-    return next.fetch_add(grain, std::memory_order_relaxed);
+  // The caller becomes worker 0. False when another thread's run is in progress.
+  bool try_enter() { return !busy_.exchange(true, std::memory_order_acquire); }
+  void leave() { busy_.store(false, std::memory_order_release); }
+
+  void run(int threads, Parts& parts) {
+    if (threads != threads_.load(std::memory_order_acquire)) start(threads);
+    team_.run(parts, threads);
   }
-  // Before a region. Counters of both parities must be zero, wherever the last region stopped.
-  void reset(int threads, int cpus) {
-    for (int i = 0; i < threads; ++i) counters_[0][i].next = counters_[1][i].next = 0;
-    spins_ = threads > cpus ? kSpinsCrowded : kSpins;
+
+  // libgomp's threads do not survive a fork, and regions of the child would wait for them: let them go before. Both sides start anew when needed.
+  void before_fork() {
+    mutex_.lock();
+    stop();
+  }
+  void after_fork_in_parent() { mutex_.unlock(); }
+  void after_fork_in_child() {
+    mutex_.unlock();
+    if (inside_team) return;  // this thread is worker 0 and goes on alone
+    new (&team_) Team;        // another thread was; it does not exist here
+    leave();
   }
 
  private:
-  static constexpr int kSpins = 4000;
-  static constexpr int kSpinsCrowded = 50;
+  void start(int threads) {
+    static const int installed = install_fork_handlers();
+    (void)installed;
+    std::lock_guard<std::mutex> guard(mutex_);
+    stop();
+    team_.allow_serving();
+    try {
+      host_ = std::thread([this, threads] { serve(threads); });
+      threads_.store(threads, std::memory_order_release);
+    } catch (const std::system_error&) {
+      // The system grants no more threads: the caller works alone.
+    }
+  }
+  void serve(int threads) {
+#pragma omp parallel num_threads(threads - 1)
+    {
+      FlushDenormals flush;
+      inside_team = true;
+      team_.serve(omp_get_thread_num() + 1, threads);
+    }
+    omp_pause_resource_all(omp_pause_hard);
+  }
+  void stop() {
+    if (!host_.joinable()) return;
+    team_.stop();
+    host_.join();
+    threads_.store(0, std::memory_order_release);
+  }
+  static int install_fork_handlers();
 
-  struct alignas(kLinePair) Counter {
-    std::atomic<int64_t> next{0};
-  };
-  struct alignas(kLinePair) {
-    std::atomic<int> arrived{0};
-    std::atomic<int> sleepers{0};
-  } gate_;
-  alignas(kLinePair) std::atomic<uint32_t> epoch_{0};
-  alignas(kLinePair) int spins_ = kSpins;
-  Counter counters_[2][kMaxThreads];
+  Team team_;
+  std::atomic<bool> busy_{false};
+  std::atomic<int> threads_{0};  // of the team being served, the caller included
+  std::mutex mutex_;             // starting and stopping
+  std::thread host_;
 };
 
-void Team::barrier(int threads) {
-  const uint32_t epoch = epoch_.load(std::memory_order_relaxed);
-  if (gate_.arrived.fetch_add(1, std::memory_order_acq_rel) == threads - 1) {
-    gate_.arrived.store(0, std::memory_order_relaxed);
-    epoch_.store(epoch + 1, std::memory_order_seq_cst);
-    if (gate_.sleepers.load(std::memory_order_seq_cst) > 0) {
-      syscall(SYS_futex, reinterpret_cast<uint32_t*>(&epoch_), FUTEX_WAKE_PRIVATE, threads, nullptr, nullptr, 0);
-    }
-    return;
-  }
-  for (int i = 0; i < spins_; ++i) {
-    if (epoch_.load(std::memory_order_acquire) != epoch) return;
-    pause_briefly();
-  }
-  gate_.sleepers.fetch_add(1, std::memory_order_seq_cst);
-  while (epoch_.load(std::memory_order_seq_cst) == epoch) {
-    syscall(SYS_futex, reinterpret_cast<uint32_t*>(&epoch_), FUTEX_WAIT_PRIVATE, epoch, nullptr, nullptr, 0);
-  }
-  gate_.sleepers.fetch_sub(1, std::memory_order_relaxed);
+// Never destroyed: at exit its threads sleep, and the process takes them along.
+Pool& pool() {
+  static Pool* const instance = new Pool;
+  return *instance;
 }
 
-namespace {
-
-Team team;
-
-// libgomp's workers do not survive a fork, and a child that starts a region hangs waiting for them: let them go before.
-void install_fork_handler() {
-  static const int installed = pthread_atfork([] { omp_pause_resource_all(omp_pause_hard); }, nullptr, [] { team_busy = false; });
-  (void)installed;
-}
-
-int initial_threads() {
-  const char* text = std::getenv("NNLITE_NUM_THREADS");
-  const int wanted = text != nullptr ? std::atoi(text) : 0;
-  return wanted >= 1 ? std::min(wanted, kMaxThreads) : default_num_threads();
+int Pool::install_fork_handlers() {
+  return pthread_atfork([] { pool().before_fork(); }, [] { pool().after_fork_in_parent(); }, [] { pool().after_fork_in_child(); });
 }
 
 }  // namespace
 
-void Worker::begin_share() {
-  team_->begin_share(parity_, index_);
-  parity_ ^= 1;
-}
-int64_t Worker::claim(int owner, int64_t grain) { return team_->claim(parity_ ^ 1, owner, grain); }
-void Worker::wait() { team_->barrier(threads_); }
-
-int default_num_threads() {
-  static const int threads = std::clamp(granted_cpus(), 1, kMaxThreads);
-  return threads;
-}
-
 int num_threads() {
-  const int threads = chosen_threads.load(std::memory_order_relaxed);
-  if (threads > 0) return threads;
-  chosen_threads = initial_threads();
-  return chosen_threads;
+  int threads = chosen_threads.load(std::memory_order_relaxed);
+  if (threads == 0) chosen_threads = threads = default_threads();
+  return threads;
 }
 
 void set_num_threads(int threads) {
   NN_CHECK(threads >= 0 && threads <= kMaxThreads, "the number of threads must be between 1 and %d, or 0 for the default; got %d", kMaxThreads, threads);
-  chosen_threads = threads > 0 ? threads : initial_threads();
+  chosen_threads = threads > 0 ? threads : default_threads();
 }
 
-void run_region(int threads, RegionFunction function, void* context) {
-  if (threads <= 1 || inside_region || team_busy.exchange(true, std::memory_order_acquire)) {
-    FlushDenormals flush;
-    Worker worker(&team, 0, 1);
-    function(worker, context);
+void run_parts(int threads, Parts& parts) {
+  FlushDenormals flush;
+  if (threads <= 1 || inside_team || !pool().try_enter()) {
+    while (const int64_t chunks = parts.next(0)) parts.run(0, 0, chunks);
     return;
   }
-  install_fork_handler();
-  team.reset(threads, default_num_threads());
-#pragma omp parallel num_threads(threads)
-  {
-    FlushDenormals flush;
-    inside_region = true;
-    Worker worker(&team, omp_get_thread_num(), omp_get_num_threads());
-    function(worker, context);
-    inside_region = false;
-  }
-  team_busy.store(false, std::memory_order_release);
+  inside_team = true;
+  pool().run(threads, parts);
+  inside_team = false;
+  pool().leave();
 }
 
 #if defined(__x86_64__)

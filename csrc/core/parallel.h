@@ -1,9 +1,9 @@
-// Threads. A region runs one function on every worker of a team (OpenMP makes the team); inside it, workers share out the chunks of a phase and meet
-// at a barrier. Nothing else in the engine knows about threads, and parallel.cpp is the only file that knows OpenMP.
+// Threads. A team works through parts, one after the other; each part is a number of chunks that may run at once. Nothing else in the engine knows about
+// threads, and parallel.cpp is the only file that knows OpenMP, which makes the team.
 //
-// Regions begun inside a region, or while another Python thread's region runs, get one worker: the calling thread.
+// No worker waits for another to arrive, only for chunks to be done: one that the operating system has paused holds up the team only if it is in the middle
+// of a chunk, and joins where the others are when it comes back.
 #pragma once
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -11,71 +11,27 @@ namespace nnlite {
 
 constexpr int kMaxThreads = 256;
 
-// How many threads regions may use: NNLITE_NUM_THREADS, else what the affinity mask and the cgroup quota grant; at least 1.
+// How many threads a team may have: NNLITE_NUM_THREADS, else what the affinity mask and the cgroup quota grant; at least 1.
 int num_threads();
-// 1..kMaxThreads; 0 goes back to the default.
+// 1..kMaxThreads; 0 goes back to the default. More threads than CPUs are allowed, but cannot gain.
 void set_num_threads(int threads);
-int default_num_threads();
 
-class Team;
-
-// One thread of a team, as seen by the function that a region runs.
-class Worker {
+// A sequence of parts, found while it runs.
+class Parts {
  public:
-  Worker(Team* team, int index, int threads) : team_(team), index_(index), threads_(threads) {}
-  int index() const { return index_; }
-  int threads() const { return threads_; }
+  // Goes on to the next part and returns its number of chunks, or 0 after the last. Short work between parts is best done in here. Called by one worker
+  // at a time, whichever finished the part before; all that was written by earlier parts is visible to it.
+  virtual int64_t next(int worker) = 0;
+  // Computes chunks [begin, end) of the current part, on any worker.
+  virtual void run(int worker, int64_t begin, int64_t end) = 0;
 
-  // Waits until every worker of the region has come here. What they wrote before is visible after.
-  void barrier() {
-    if (threads_ > 1) wait();
-  }
-
-  // Calls body(begin, end) for ranges that together cover [0, chunks) once over all workers. Every worker must call it with the same numbers, and a
-  // barrier must follow before the next call. Each worker begins with its own part, so that data stays in its cache from phase to phase, then
-  // helps the others; one that the operating system has paused holds up only the range it was in.
-  template <class Body>
-  void share(int64_t chunks, const Body& body) {
-    if (threads_ == 1) {
-      body(int64_t{0}, chunks);
-      return;
-    }
-    begin_share();
-    const int64_t grain = grain_of(chunks);
-    for (int k = 0; k < threads_; ++k) {
-      const int owner = index_ + k < threads_ ? index_ + k : index_ + k - threads_;
-      const int64_t first = chunks * owner / threads_, last = chunks * (owner + 1) / threads_;
-      int64_t begin;
-      while ((begin = first + claim(owner, grain)) < last) body(begin, begin + grain < last ? begin + grain : last);
-    }
-  }
-
- private:
-  // Several ranges per worker for balance; few enough that claiming them costs nothing.
-  int64_t grain_of(int64_t chunks) const {
-    const int64_t grain = chunks / (8 * static_cast<int64_t>(threads_));
-    return grain > 1 ? grain : 1;
-  }
-  void begin_share();
-  int64_t claim(int owner, int64_t grain);
-  void wait();
-
-  Team* team_;
-  int index_;
-  int threads_;
-  int parity_ = 0;
+ protected:
+  ~Parts() = default;
 };
 
-using RegionFunction = void (*)(Worker& worker, void* context);
-
-// Runs function(worker, context) on up to `threads` workers and returns when all are done. `function` must not throw. Denormals are flushed to zero
-// inside.
-void run_region(int threads, RegionFunction function, void* context);
-
-template <class Function>
-void run_region(int threads, const Function& function) {
-  run_region(threads, [](Worker& worker, void* context) { (*static_cast<const Function*>(context))(worker); }, const_cast<Function*>(&function));
-}
+// Runs all parts on up to `threads` workers, numbered from 0, the calling thread. Inside a team, or while another thread's team is at work, the calling
+// thread does everything. Neither function may throw. Denormal numbers count as zero inside.
+void run_parts(int threads, Parts& parts);
 
 // While it lives, the calling thread treats denormal numbers as zero; some CPUs compute with them 50 times slower.
 class FlushDenormals {

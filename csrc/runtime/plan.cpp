@@ -1,48 +1,20 @@
 #include "runtime/plan.h"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 
 #include "core/check.h"
+#include "core/parallel.h"
 #include "core/spec_text.h"
 #include "runtime/gather.h"
+#include "runtime/runs.h"
 
 namespace nnlite {
 namespace {
 
-constexpr double kRegionNanoseconds = 5000;
+constexpr double kTeamStartNanoseconds = 5000;  // waking workers that sleep
 constexpr size_t kThreadGap = 256;  // between the scratch of two threads: CPUs prefetch neighbouring lines
-constexpr double kPollNanoseconds = 1e7;
-constexpr double kCopyBytesPerNanosecond = 10;
 
 constexpr const char* kKindNames[] = {"arena", "fixed", "input", "output"};
-
-int64_t nanoseconds_now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// Looks at the clock every few steps and polls every ~10 ms.
-class PollTimer {
- public:
-  PollTimer(Poll poll, double step_nanoseconds)
-      : poll_(poll), every_(static_cast<int64_t>(std::clamp(1e6 / std::max(step_nanoseconds, 1.0), 1.0, 1e4))), next_(nanoseconds_now() + kInterval) {}
-  bool stop() {
-    if (poll_.stop == nullptr || ++steps_ < every_) return false;
-    steps_ = 0;
-    const int64_t now = nanoseconds_now();
-    if (now < next_) return false;
-    next_ = now + kInterval;
-    return poll_.stop(poll_.context);
-  }
-
- private:
-  static constexpr int64_t kInterval = static_cast<int64_t>(kPollNanoseconds);
-  Poll poll_;
-  int64_t every_;
-  int64_t steps_ = 0;
-  int64_t next_;
-};
 
 }  // namespace
 
@@ -119,37 +91,31 @@ void Plan::bind_slots(const std::vector<std::vector<Operand>>& operands, int ind
   for (const Operand& operand : operands[index]) operand.program->bind(operand.index, address);
 }
 
-bool Plan::use_team(const Program& program, double team_nanoseconds, int64_t count) const {
+int Plan::team_size(const Program& program, double team_nanoseconds, int64_t count) const {
   const double runs = static_cast<double>(count);
-  return threads_ > 1 && runs * team_nanoseconds + kRegionNanoseconds < 0.9 * runs * program.nanoseconds();
+  return runs * team_nanoseconds + kTeamStartNanoseconds < 0.9 * runs * program.nanoseconds() ? threads_ : 1;
+}
+
+void Plan::run_once(const Program& program, double team_nanoseconds) {
+  if (team_size(program, team_nanoseconds, 1) > 1) {
+    SingleRun parts(program);
+    run_parts(threads_, parts);
+  } else {
+    FlushDenormals flush;
+    program.run();
+  }
 }
 
 void Plan::run(void* const* inputs, void* const* outputs) {
   prepare_run();
   for (size_t i = 0; i < inputs_.size(); ++i) bind_slots(input_operands_, static_cast<int>(i), inputs[i]);
   for (size_t i = 0; i < outputs_.size(); ++i) bind_slots(output_operands_, static_cast<int>(i), outputs[i]);
-  if (!use_team(steps_, team_nanoseconds_, 1)) {
-    FlushDenormals flush;
-    steps_.run();
-    return;
-  }
-  run_region(threads_, [&](Worker& worker) {
-    Walk walk(&worker, true);
-    steps_.run(walk);
-  });
+  run_once(steps_, team_nanoseconds_);
 }
 
 void Plan::run_prologue() {
   prepare_run();
-  if (!use_team(prologue_, team_prologue_nanoseconds_, 1)) {
-    FlushDenormals flush;
-    prologue_.run();
-    return;
-  }
-  run_region(threads_, [&](Worker& worker) {
-    Walk walk(&worker, true);
-    prologue_.run(walk);
-  });
+  run_once(prologue_, team_prologue_nanoseconds_);
 }
 
 int64_t Plan::batch() const {
@@ -173,31 +139,6 @@ void Plan::bind_staging() {
   for (const Spec& spec : outputs_) staged_outputs_.push_back(next), next += align_up(spec.bytes());
 }
 
-// Runs the steps `count` times; before(walk, s) comes first in each. The stop rule: worker 0 polls at the start of a step and names that step as the last; every
-// step of a team has a barrier after that, so all workers read the same answer at its end.
-template <class Before>
-int64_t Plan::run_many(int64_t count, Poll poll, const Before& before) {
-  std::atomic<int64_t> last{count - 1};
-  PollTimer timer(poll, steps_.nanoseconds());
-  const int threads = use_team(steps_, team_nanoseconds_, count) ? threads_ : 1;
-  const auto body = [&](Worker& worker) {
-    Walk walk(&worker, false);
-    for (int64_t s = 0; s <= last.load(std::memory_order_relaxed); ++s) {
-      if (worker.index() == 0 && timer.stop()) last.store(std::min(s, count - 1), std::memory_order_relaxed);
-      before(walk, s);
-      steps_.run(walk);
-    }
-  };
-  if (threads > 1) {
-    run_region(threads, body);
-  } else {
-    FlushDenormals flush;
-    Worker worker(nullptr, 0, 1);
-    body(worker);
-  }
-  return last + 1;
-}
-
 int64_t Plan::run_steps(const std::vector<Source>& sources, const int64_t* order, int64_t count, Poll poll) {
   if (count <= 0) return 0;
   const int64_t rows = batch();
@@ -212,12 +153,9 @@ int64_t Plan::run_steps(const std::vector<Source>& sources, const int64_t* order
   }
   for (size_t i = 0; i < outputs_.size(); ++i) bind_slots(output_operands_, static_cast<int>(i), staged_outputs_[i]);
   const int64_t chunks = std::clamp<int64_t>(static_cast<int64_t>(bytes / kGatherChunkBytes), 1, rows);
-  const bool team = chunks > 1;
-  return run_many(count, poll, [&](Walk& walk, int64_t s) {
-    walk.part(team, chunks, [&](int64_t begin, int64_t end) {
-      gather_rows(gathered, order + s * rows, rows * begin / chunks, rows * end / chunks);
-    });
-  });
+  GatherRun parts(steps_, count, poll, gathered, order, rows, chunks);
+  run_parts(team_size(steps_, team_nanoseconds_, count), parts);
+  return parts.steps_run();
 }
 
 int64_t Plan::run_batches(const std::vector<Source>& sources, const std::vector<char*>& results, int64_t first_row, int64_t count, Poll poll) {
@@ -235,24 +173,18 @@ int64_t Plan::run_batches(const std::vector<Source>& sources, const std::vector<
       bind_slots(output_operands_, static_cast<int>(i), result != nullptr ? result + row * row_bytes(outputs_[i]) : staged_outputs_[i]);
     }
   };
-  return run_many(count, poll, [&](Walk& walk, int64_t b) {
-    // For the team, though it is one chunk: all workers read the addresses, so none may be behind or ahead.
-    walk.part(true, 1, [&](int64_t begin, int64_t end) {
-      if (begin < end) bind_batch(b);
-    });
-  });
+  RepeatedRun parts(steps_, count, poll, bind_batch);
+  run_parts(team_size(steps_, team_nanoseconds_, count), parts);
+  return parts.steps_run();
 }
 
 std::vector<std::pair<std::string, double>> Plan::profile(void* const* inputs, void* const* outputs, int repeat) {
   run(inputs, outputs);
-  std::vector<double> seconds(steps().size(), 0.0);
-  const int threads = use_team(steps_, team_nanoseconds_, 1) ? threads_ : 1;
-  run_region(threads, [&](Worker& worker) {
-    Walk walk(&worker, false);
-    for (int i = 0; i < repeat; ++i) steps_.profile(walk, seconds.data());
-  });
+  ProfiledRun parts(steps_, repeat);
+  run_parts(team_size(steps_, team_nanoseconds_, 1), parts);
+  const std::vector<double>& seconds = parts.seconds();
   std::vector<std::pair<std::string, double>> result;
-  for (size_t i = 0; i < seconds.size(); ++i) result.emplace_back(steps()[i].label, seconds[i] / std::max(repeat, 1));
+  for (size_t i = 0; i < seconds.size(); ++i) result.emplace_back(steps()[i].label, seconds[i] / repeat);
   return result;
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/arena.h"
 #include "runtime/program.h"
+#include "runtime/runs.h"
 
 namespace nnlite {
 
@@ -19,12 +20,6 @@ struct Slot {
   SlotKind kind;
   int64_t where;  // byte offset in the arena, or index of the input or output
   void* fixed;    // address of a variable, a constant or a packed weight
-};
-
-// Asked every few milliseconds of a long run; true ends the run after the current step.
-struct Poll {
-  bool (*stop)(void* context) = nullptr;
-  void* context = nullptr;
 };
 
 // The rows that steps draw from: one source per input, [rows, ...].
@@ -81,9 +76,9 @@ class Plan {
   void bind_arena();
   void bind_slots(const std::vector<std::vector<Operand>>& operands, int index, void* address);
   void bind_staging();
-  bool use_team(const Program& program, double team_nanoseconds, int64_t count) const;
-  template <class Before>
-  int64_t run_many(int64_t count, Poll poll, const Before& before);
+  // How many threads pay for `count` runs.
+  int team_size(const Program& program, double team_nanoseconds, int64_t count) const;
+  void run_once(const Program& program, double team_nanoseconds);
   std::vector<std::string> slot_texts() const;
 
   std::vector<Slot> slots_;

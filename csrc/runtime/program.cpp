@@ -1,7 +1,6 @@
 #include "runtime/program.h"
 
 #include <algorithm>
-#include <chrono>
 #include <numeric>
 
 #include "core/check.h"
@@ -10,11 +9,9 @@
 namespace nnlite {
 namespace {
 
-// What sharing costs a call, in nanoseconds: the barrier before or after it, and the lines that move between caches.
-constexpr double kBarrier = 500;
+// What sharing costs a call, in nanoseconds: handing out its chunks, and the cache lines that move when a part changes hands.
+constexpr double kHandOver = 500;
 constexpr double kShare = 500;
-
-double seconds_now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::string join(const std::vector<int>& slots, const std::vector<std::string>& texts) {
   std::string text;
@@ -67,10 +64,10 @@ double Program::schedule(int threads) {
   for (size_t i = 0; i < calls_.size(); ++i) {
     const Call& call = calls_[i];
     const double parts = static_cast<double>(std::min<int64_t>(threads, call.chunks));
-    const double barrier_before_alone = shared + kBarrier, from_alone = alone + kBarrier, from_shared = shared + kBarrier;
-    best[i].from_team[0] = barrier_before_alone < alone;
+    const double alone_after_team = shared + kHandOver, from_alone = alone + kHandOver, from_shared = shared + kHandOver;
+    best[i].from_team[0] = alone_after_team < alone;
     best[i].from_team[1] = from_shared <= from_alone;
-    best[i].cost[0] = std::min(barrier_before_alone, alone) + call.nanoseconds;
+    best[i].cost[0] = std::min(alone_after_team, alone) + call.nanoseconds;
     best[i].cost[1] = std::min(from_alone, from_shared) + (parts > 1 ? call.nanoseconds / parts + kShare : 1e18);
     alone = best[i].cost[0];
     shared = best[i].cost[1];
@@ -82,19 +79,6 @@ double Program::schedule(int threads) {
     team = best[i].from_team[team];
   }
   return cost;
-}
-
-void Program::profile(Walk& walk, double* seconds) const {
-  char* const own = thread_scratch_ + walk.worker().index() * thread_stride_;
-  double before = seconds_now();
-  for (const Call& call : calls_) {
-    run_call(call, walk, own);
-    if (call.team) walk.worker().barrier();  // so that the time is the slowest worker's
-    if (walk.worker().index() > 0) continue;
-    const double now = seconds_now();
-    seconds[call.step] += now - before;
-    before = now;
-  }
 }
 
 std::string Program::dump(const std::vector<std::string>& slot_texts) const {

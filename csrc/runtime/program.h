@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "core/parallel.h"
 #include "runtime/step.h"
 
 namespace nnlite {
@@ -15,31 +14,6 @@ struct PlanStep {
   std::vector<int> inputs;
   std::vector<int> outputs;
   std::string label;
-};
-
-// Walks one worker through parts of work. A part is either the whole team's, or small and worker 0's alone; consecutive parts of worker 0 need no
-// barrier between them.
-class Walk {
- public:
-  // `first` says that nothing precedes the first part that other workers could still be busy with.
-  Walk(Worker* worker, bool first) : worker_(worker), first_(first) {}
-  template <class Body>
-  void part(bool team, int64_t chunks, const Body& body) {
-    if (!first_ && (team || last_team_)) worker_->barrier();
-    first_ = false;
-    last_team_ = team;
-    if (team) {
-      worker_->share(chunks, body);
-    } else if (worker_->index() == 0) {
-      body(int64_t{0}, chunks);
-    }
-  }
-  Worker& worker() { return *worker_; }
-
- private:
-  Worker* worker_;
-  bool first_;
-  bool last_team_ = false;
 };
 
 class Program {
@@ -57,20 +31,33 @@ class Program {
   void bind(size_t operand, void* address) { operands_[operand] = address; }
   void bind_scratch(void* scratch, char* thread_scratch, size_t thread_stride);
 
-  // Decides which calls a team of `threads` shares. Returns the estimated time of a run with it.
+  // Decides which calls a team of `threads` shares; whoever finishes the part before does the others. Returns the estimated time of a run with it.
   double schedule(int threads);
 
-  // Everything on the calling thread.
+  // A run in progress. All of it on the calling thread: run(). By a team: next(), then run_chunks() as often as needed, and again, as Parts are.
   void run() const {
-    for (const Call& call : calls_) call.run(call.state, call.phase, 0, call.chunks, {call.in, call.out, scratch_, thread_scratch_});
+    for (const Call& call : calls_) run_call(call, 0, 0, call.chunks);
   }
-  // A worker's part of a run.
-  void run(Walk& walk) const {
-    char* const own = thread_scratch_ + walk.worker().index() * thread_stride_;
-    for (const Call& call : calls_) run_call(call, walk, own);
+  // Runs unshared calls from *position on, up to a shared one; returns its chunks, 0 at the end.
+  int64_t next(size_t* position, int worker) const {
+    while (*position < calls_.size()) {
+      if (const int64_t chunks = next_call(position, worker)) return chunks;
+    }
+    return 0;
   }
-  // Like run(walk); worker 0 adds each step's time, waiting included, to seconds[step].
-  void profile(Walk& walk, double* seconds) const;
+  // The same for a single call.
+  int64_t next_call(size_t* position, int worker) const {
+    const Call& call = calls_[(*position)++];
+    if (call.team) return call.chunks;
+    run_call(call, worker, 0, call.chunks);
+    return 0;
+  }
+  // Chunks of the call that next() stopped at.
+  void run_chunks(size_t position, int worker, int64_t begin, int64_t end) const { run_call(calls_[position - 1], worker, begin, end); }
+
+  size_t num_calls() const { return calls_.size(); }
+  // The step that call `position - 1` belongs to.
+  int step_before(size_t position) const { return calls_[position - 1].step; }
 
   // One line per step.
   std::string dump(const std::vector<std::string>& slot_texts) const;
@@ -88,10 +75,8 @@ class Program {
     double nanoseconds;
   };
 
-  void run_call(const Call& call, Walk& walk, char* own) const {
-    walk.part(call.team, call.chunks, [&](int64_t begin, int64_t end) {
-      call.run(call.state, call.phase, begin, end, {call.in, call.out, scratch_, own});
-    });
+  void run_call(const Call& call, int worker, int64_t begin, int64_t end) const {
+    call.run(call.state, call.phase, begin, end, {call.in, call.out, scratch_, thread_scratch_ + worker * thread_stride_});
   }
 
   std::vector<PlanStep> steps_;

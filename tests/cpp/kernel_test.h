@@ -14,6 +14,7 @@
 #include "core/parallel.h"
 #include "core/spec.h"
 #include "runtime/step.h"
+#include "runtime/step_parts.h"
 #include "test.h"
 
 namespace nnlite::test {
@@ -103,35 +104,32 @@ inline std::vector<Isa> runnable_isas() {
 
 enum class Order { kWhole, kBackwards, kTeam };
 
-// Runs `step` into `outputs`. kWhole: all chunks in one call; kBackwards: chunk by chunk from the last to the first, with scratch of its own contents, which
-// finds chunks that depend on each other; kTeam: on `threads` workers.
+// Runs one chunk at a time, from the last to the first: finds chunks that depend on each other.
+inline void run_backwards(const Step& step, const StepArgs& args) {
+  for (size_t phase = 0; phase < step.phases().size(); ++phase) {
+    for (int64_t chunk = step.phases()[phase] - 1; chunk >= 0; --chunk) step.run(static_cast<int>(phase), chunk, chunk + 1, args);
+  }
+}
+
+// Runs `step` into `outputs`: all chunks of a phase in one call, chunk by chunk backwards, or shared by a team of `threads`.
 inline void run_step(const Step& step, const std::vector<Buffer>& inputs, const std::vector<Buffer>& outputs, Order order = Order::kWhole, int threads = 1) {
   std::vector<void*> in, out;
   for (const Buffer& buffer : inputs) in.push_back(buffer.data());
   for (const Buffer& buffer : outputs) out.push_back(buffer.data());
   const Buffer scratch(make_spec({static_cast<int64_t>(step.scratch_bytes())}, DType::kUInt8));
-  std::vector<Buffer> own(threads, Buffer(Spec()));
-  for (Buffer& buffer : own) buffer = Buffer(make_spec({static_cast<int64_t>(step.thread_scratch_bytes())}, DType::kUInt8));
-  const auto args_of = [&](int worker) { return StepArgs{in.data(), out.data(), scratch.data(), own[worker].data()}; };
+  const Buffer own(make_spec({static_cast<int64_t>(step.thread_scratch_bytes())}, DType::kUInt8));
+  const StepArgs args = {in.data(), out.data(), scratch.data(), own.data()};
   if (order == Order::kWhole) {
-    step.run_serial(args_of(0));
+    step.run_serial(args);
   } else if (order == Order::kBackwards) {
-    for (size_t phase = 0; phase < step.phases().size(); ++phase) {
-      for (int64_t chunk = step.phases()[phase] - 1; chunk >= 0; --chunk) step.run(static_cast<int>(phase), chunk, chunk + 1, args_of(0));
-    }
+    run_backwards(step, args);
   } else {
-    run_region(threads, [&](Worker& worker) {
-      const StepArgs args = args_of(worker.index());
-      for (size_t phase = 0; phase < step.phases().size(); ++phase) {
-        worker.share(step.phases()[phase], [&](int64_t begin, int64_t end) { step.run(static_cast<int>(phase), begin, end, args); });
-        worker.barrier();
-      }
-    });
+    StepParts parts(step, args, threads);
+    run_parts(threads, parts);
   }
   for (const Buffer& buffer : inputs) EXPECT(buffer.guards_intact());
   for (const Buffer& buffer : outputs) EXPECT(buffer.guards_intact());
-  for (const Buffer& buffer : own) EXPECT(buffer.guards_intact());
-  EXPECT(scratch.guards_intact());
+  EXPECT(scratch.guards_intact() && own.guards_intact());
 }
 
 // Prepares and runs; the results are in fresh buffers.

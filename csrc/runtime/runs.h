@@ -1,0 +1,133 @@
+// Ways to run a program, as parts for a team: once, many times, with gathered rows, with a stopwatch.
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <vector>
+
+#include "core/parallel.h"
+#include "runtime/gather.h"
+#include "runtime/program.h"
+
+namespace nnlite {
+
+// Asked every ~10 ms of a long run, on the calling thread; true ends the run after the current step.
+struct Poll {
+  bool (*stop)(void* context) = nullptr;
+  void* context = nullptr;
+};
+
+class SingleRun final : public Parts {
+ public:
+  explicit SingleRun(const Program& program) : program_(program) {}
+  int64_t next(int worker) override { return program_.next(&position_, worker); }
+  void run(int worker, int64_t begin, int64_t end) override { program_.run_chunks(position_, worker, begin, end); }
+
+ private:
+  const Program& program_;
+  size_t position_ = 0;
+};
+
+// Knows when to poll. Any worker may find that it is time; only worker 0, the calling thread, may poll.
+class PollTimer {
+ public:
+  PollTimer(Poll poll, double step_nanoseconds);
+  // At the start of a step: true when the run is to end here.
+  bool check(int worker) {
+    if (poll_.stop == nullptr) return false;
+    if (--countdown_ <= 0) look_at_clock();
+    poll_if_due(worker);
+    return stopped_.load(std::memory_order_relaxed);
+  }
+  // Whenever worker 0 gets something to do: another worker may be the one that starts all steps.
+  void poll_if_due(int worker) {
+    if (worker == 0 && due_.load(std::memory_order_relaxed)) poll();
+  }
+
+ private:
+  void look_at_clock();
+  void poll();
+
+  const Poll poll_;
+  const int64_t steps_per_look_;
+  int64_t countdown_;
+  std::chrono::steady_clock::time_point next_;
+  std::atomic<bool> due_{false};
+  std::atomic<bool> stopped_{false};
+};
+
+// The program `count` times; before(i) precedes run i.
+class RepeatedRun final : public Parts {
+ public:
+  RepeatedRun(const Program& program, int64_t count, Poll poll, std::function<void(int64_t)> before)
+      : program_(program), timer_(poll, program.nanoseconds()), count_(count), before_(std::move(before)) {}
+  int64_t next(int worker) override;
+  void run(int worker, int64_t begin, int64_t end) override {
+    timer_.poll_if_due(worker);
+    program_.run_chunks(position_, worker, begin, end);
+  }
+  int64_t steps_run() const { return step_; }
+
+ private:
+  const Program& program_;
+  PollTimer timer_;
+  const int64_t count_;
+  const std::function<void(int64_t)> before_;
+  int64_t step_ = 0;
+  size_t position_ = 0;
+};
+
+// The program `count` times, each on rows gathered from the sources.
+class GatherRun final : public Parts {
+ public:
+  // Step s takes rows order[s * rows ... + rows); gathering them is cut into `chunks`.
+  GatherRun(const Program& program, int64_t count, Poll poll, const std::vector<GatheredInput>& inputs, const int64_t* order, int64_t rows, int64_t chunks)
+      : program_(program), timer_(poll, program.nanoseconds()), count_(count), inputs_(inputs), order_(order), rows_(rows), chunks_(chunks) {}
+  int64_t next(int worker) override;
+  void run(int worker, int64_t begin, int64_t end) override {
+    timer_.poll_if_due(worker);
+    if (gathering_) {
+      gather_rows(inputs_, order_ + step_ * rows_, rows_ * begin / chunks_, rows_ * end / chunks_);
+    } else {
+      program_.run_chunks(position_, worker, begin, end);
+    }
+  }
+  int64_t steps_run() const { return step_; }
+
+ private:
+  const Program& program_;
+  PollTimer timer_;
+  const int64_t count_;
+  const std::vector<GatheredInput>& inputs_;
+  const int64_t* const order_;
+  const int64_t rows_;
+  const int64_t chunks_;
+  int64_t step_ = 0;
+  size_t position_ = 0;
+  bool started_ = false;  // the current step
+  bool gathering_ = false;
+};
+
+// The program `count` times, each call timed.
+class ProfiledRun final : public Parts {
+ public:
+  ProfiledRun(const Program& program, int count) : program_(program), count_(count), seconds_(program.steps().size(), 0.0) {}
+  int64_t next(int worker) override;
+  void run(int worker, int64_t begin, int64_t end) override { program_.run_chunks(position_, worker, begin, end); }
+  // The sum over all runs, by step.
+  const std::vector<double>& seconds() const { return seconds_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void add_time();
+
+  const Program& program_;
+  const int count_;
+  std::vector<double> seconds_;
+  Clock::time_point before_ = Clock::now();
+  int run_ = 0;
+  size_t position_ = 0;
+};
+
+}  // namespace nnlite
