@@ -5,11 +5,13 @@
 namespace nnlite {
 namespace {
 
-constexpr int64_t kFlopsPerChunk = 1000000;  // about 9 microseconds: below that a second thread does not pay
+constexpr double kFlopsPerChunk = 1500000;  // about 13 microseconds: a chunk's share of claiming and of uneven tiles is small
 constexpr int64_t kMaxChunks = 64;
-constexpr int64_t kMaxKBlock = 512;        // a panel block of 512 x 64 floats is 128 KiB: an eighth of an L2
-constexpr int64_t kMaxConflictBlock = 128;  // rows of B that lie 4 KiB apart share few cache sets
-constexpr int64_t kCopyRows = 96;          // from here on copying B into panels pays for itself
+constexpr int64_t kCopyRows = 96;        // from here on copying B into panels pays for itself
+constexpr int64_t kNarrowCopyRows = 32;  // the same for narrow tiles, which read B more often
+constexpr int64_t kStreamColumns = 512;  // of a chunk that reads rows of B as streams
+constexpr int64_t kLeastRows = 48;       // of a chunk whose B is ready
+constexpr int64_t kLeastPackRows = 192;  // of a chunk that copies or transposes its own B
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
@@ -83,46 +85,93 @@ void turn_column_into_row(MatmulPlan* plan, bool transpose_a) {
   }
 }
 
-void plan_blocks(MatmulPlan* plan) {
+// Rows of B in a block, which should stay in the second cache (the first one, for narrow tiles) while all rows of A pass by.
+int64_t k_block_limit(const MatmulPlan& plan, bool narrow) {
+  if (narrow) return 256;
+  if (plan.b_layout == MatrixB::kPacked || plan.pack_first) return plan.copy_a ? 512 : 1024;
+  // Rows of B a multiple of 2 KiB apart share few cache sets.
+  const int64_t row_bytes = plan.ldb * static_cast<int64_t>(dtype_size(plan.dtype));
+  return plan.b_layout == MatrixB::kRows && !plan.copy_b && row_bytes % 2048 == 0 ? 128 : 512;
+}
+
+void plan_copies(bool narrow, MatmulPlan* plan) {
   if (plan->b_layout == MatrixB::kTransposed && plan->k == 1) {
     plan->b_layout = MatrixB::kRows;
     plan->ldb = plan->n;
   }
-  const int64_t row_bytes = plan->ldb * static_cast<int64_t>(dtype_size(plan->dtype));
-  plan->copy_b = plan->b_layout == MatrixB::kRows && plan->m >= kCopyRows;
-  const bool conflict = plan->b_layout == MatrixB::kRows && !plan->copy_b && row_bytes % 2048 == 0;
-  const int64_t limit = conflict ? kMaxConflictBlock : kMaxKBlock;
-  const int64_t blocks = clamp(ceil_div(plan->k, limit), 1, plan->k + 1);
-  plan->k_block = ceil_div(ceil_div(plan->k, blocks), 16) * 16;
+  if (narrow) {
+    plan->copy_b = plan->b_layout != MatrixB::kTransposed && plan->m >= kNarrowCopyRows;
+  } else {
+    plan->copy_b = plan->b_layout == MatrixB::kRows && plan->m >= kCopyRows;
+  }
 }
 
-void plan_chunks(MatmulPlan* plan) {
-  const int64_t matrix_flops = 2 * plan->m * plan->n * plan->k;
-  const int64_t wanted = clamp(plan->batch * matrix_flops / kFlopsPerChunk, 1, kMaxChunks);
-  plan->row_chunks = plan->column_chunks = 1;
-  plan->batch_chunks = plan->batch;
-  if (plan->batch == 0) return;
-  if (plan->batch >= wanted) {
-    plan->batch_chunks = ceil_div(plan->batch, ceil_div(plan->batch, wanted));
+// Cuts each product into a grid of about `wanted` chunks: columns by whole panels, and rows.
+void plan_grid(int64_t wanted, bool brings_b, MatmulPlan* plan) {
+  const bool streams = plan->m == 1 && plan->b_layout == MatrixB::kRows;
+  const int64_t panels = clamp(ceil_div(plan->n, streams ? kStreamColumns : kPanelColumns), 1, wanted);
+  if (brings_b) {
+    plan->column_chunks = panels;
+    plan->row_chunks = clamp(plan->m / kLeastPackRows, 1, ceil_div(wanted, panels));
     return;
   }
-  const int64_t grid = ceil_div(wanted, plan->batch);
-  const int64_t panels = clamp(ceil_div(plan->n, kPanelColumns), 1, grid);
-  const bool brings_b = plan->copy_b || plan->b_layout == MatrixB::kTransposed;
-  const int64_t least_rows = brings_b ? 192 : 24;
-  plan->row_chunks = clamp(ceil_div(plan->m, 256), 1, grid);
-  plan->column_chunks = clamp(ceil_div(grid, plan->row_chunks), 1, panels);
-  if (plan->row_chunks * plan->column_chunks < grid) {
-    const int64_t more = clamp(plan->m / least_rows, 1, ceil_div(grid, plan->column_chunks));
-    if (more > plan->row_chunks) plan->row_chunks = more;
+  const int64_t rows = clamp(plan->m / kLeastRows, 1, wanted);
+  plan->column_chunks = clamp(panels, 1, ceil_div(wanted, rows < 8 ? rows : 8));
+  plan->row_chunks = clamp(ceil_div(wanted, plan->column_chunks), 1, rows);
+}
+
+// A's rows (or those of A^T) lie so that they share few cache sets: its blocks are worth a copy when many columns use it.
+bool wants_copy_of_a(const MatmulPlan& plan, bool narrow) {
+  const int64_t stride = (plan.a_col == 1 ? plan.a_row : plan.a_col) * static_cast<int64_t>(dtype_size(plan.dtype));
+  const bool conflict = plan.a_col == 1 ? narrow && stride % 4096 == 0 : stride % 1024 == 0 && plan.k >= 256;
+  return conflict && plan.m >= kCopyRows && plan.n >= 4 * kPanelColumns;
+}
+
+// Chunks of few rows and many columns, so that one copy of A serves long.
+void plan_grid_for_copied_a(int64_t wanted, bool brings_b, MatmulPlan* plan) {
+  const int64_t most = brings_b ? 256 : 128, least = brings_b ? kLeastPackRows : kLeastRows;
+  plan->row_chunks = clamp(wanted, ceil_div(plan->m, most), ceil_div(plan->m, least));
+  plan->column_chunks = clamp(ceil_div(wanted, plan->row_chunks), 1, ceil_div(plan->n, 4 * kPanelColumns));
+}
+
+// About `wanted` chunks: whole matrices, or a grid on each.
+void plan_cut(int64_t wanted, bool narrow, MatmulPlan* plan) {
+  plan->row_chunks = plan->column_chunks = 1;
+  plan->batch_chunks = plan->batch;
+  if (plan->batch >= wanted) {
+    plan->batch_chunks = ceil_div(plan->batch, ceil_div(plan->batch, wanted));
+  } else if (plan->batch > 0) {
+    const int64_t grid = ceil_div(wanted, plan->batch);
+    const bool brings_b = plan->copy_b || plan->b_layout == MatrixB::kTransposed;
+    plan->pack_first = brings_b && !narrow && plan->batch == 1 && plan->m >= kCopyRows;
+    if (plan->pack_first) plan->copy_b = false;
+    plan->copy_a = wants_copy_of_a(*plan, narrow);
+    if (plan->copy_a) {
+      plan_grid_for_copied_a(grid, brings_b && !plan->pack_first, plan);
+    } else {
+      plan_grid(grid, brings_b && !plan->pack_first, plan);
+    }
   }
+  plan->chunks = plan->batch_chunks * plan->row_chunks * plan->column_chunks;
+}
+
+void plan_chunks(bool narrow, MatmulPlan* plan) {
+  // A product of few rows takes the time of reading B, or of transposing it; one of few columns wastes lanes.
+  const int64_t least_rows = plan->b_layout == MatrixB::kTransposed ? 8 : 4;
+  const double rows = static_cast<double>(plan->m < least_rows ? least_rows : plan->m), columns = static_cast<double>(plan->n < 16 ? 16 : plan->n);
+  plan->cost = 2 * static_cast<double>(plan->batch) * rows * columns * static_cast<double>(plan->k);
+  const double wanted = plan->cost / kFlopsPerChunk;
+  plan_cut(wanted < 1 ? 1 : wanted < kMaxChunks ? static_cast<int64_t>(wanted) : kMaxChunks, narrow, plan);
+  const int64_t blocks = clamp(ceil_div(plan->k, k_block_limit(*plan, narrow)), 1, plan->k + 1);
+  plan->k_block = ceil_div(ceil_div(plan->k, blocks), 16) * 16;
+  if (plan->copy_a) plan->a_copy_ld = 16 + (plan->a_col == 1 ? plan->k_block : ceil_div(ceil_div(plan->m, plan->row_chunks), 16) * 16);
 }
 
 }  // namespace
 
 int64_t packed_size(int64_t k, int64_t n) { return k * ceil_div(n, kPanelMultiple) * kPanelMultiple; }
 
-void plan_matmul(const Prepare& prepare, MatmulPlan* plan) {
+void plan_matmul(const Prepare& prepare, bool narrow, MatmulPlan* plan) {
   const Spec& a = prepare.input(0);
   const Spec& b = prepare.input(1);
   const Spec& c = prepare.output(0);
@@ -171,9 +220,8 @@ void plan_matmul(const Prepare& prepare, MatmulPlan* plan) {
   plan->activation = parse_activation(prepare);
   if (!transpose_a) fold_batch_into_rows(plan);
   if (plan->n == 1 && !packed && (plan->dtype == DType::kFloat32 || plan->dtype == DType::kFloat64)) turn_column_into_row(plan, transpose_a);
-  plan_blocks(plan);
-  plan_chunks(plan);
-  plan->chunks = plan->batch_chunks * plan->row_chunks * plan->column_chunks;
+  plan_copies(narrow, plan);
+  plan_chunks(narrow, plan);
 }
 
 }  // namespace nnlite

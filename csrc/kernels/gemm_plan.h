@@ -21,6 +21,9 @@ struct MatmulPlan {
   int64_t k_block;       // B is brought in by blocks of this many rows
   bool swapped;          // inputs 0 and 1 have changed places
   bool copy_b;           // copy each block of B into thread scratch before use
+  bool copy_a;           // copy each block of A into thread scratch before use, in rows of `a_copy_ld` elements
+  int64_t a_copy_ld;
+  bool pack_first;       // a first phase packs all of B into scratch
   bool bias, scalar_bias;
   Activation activation;
 
@@ -31,10 +34,12 @@ struct MatmulPlan {
 
   // Chunks: groups of whole matrices, or a grid of row and column ranges of each matrix.
   int64_t batch_chunks, row_chunks, column_chunks, chunks;
+  double cost;  // floating-point operations, or the time that memory takes expressed in these
 };
 
-// Fills `plan` from the specs and attributes of a `matmul`; fails with a message when they do not fit.
-void plan_matmul(const Prepare& prepare, MatmulPlan* plan);
+// Fills `plan` from the specs and attributes of a `matmul`; fails with a message when they do not fit. `narrow`: tiles are narrower than a
+// panel.
+void plan_matmul(const Prepare& prepare, bool narrow, MatmulPlan* plan);
 
 // Elements of the packed form of B[k, n].
 int64_t packed_size(int64_t k, int64_t n);

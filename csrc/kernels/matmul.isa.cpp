@@ -1,6 +1,7 @@
 // matmul: batched products of float32 and float64 matrices, with bias and activation. See gemm_tile.h for the order of operations.
 #include "kernels/gemm_pack.h"
 #include "kernels/gemm_plan.h"
+#include "kernels/gemm_row.h"
 #include "kernels/gemm_tile.h"
 #include "kernels/kernel.h"
 #include "simd/math.h"
@@ -17,7 +18,8 @@ struct Product {
   const T* b;
   const T* bias;
   T* c;
-  T* panel;  // thread scratch for one block of B
+  T* panel;   // thread scratch for one block of B
+  T* a_copy;  // and for one of A
   int64_t first_row, last_row, first_column, last_column;
 };
 
@@ -28,22 +30,28 @@ struct Block {
   int64_t ld;
 };
 
+int64_t panel_width(int64_t n, int64_t panel) {
+  return least((n - panel * kPanelColumns + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple, kPanelColumns);
+}
+
+template <class T>
+Block<T> find_rows(const MatmulPlan& plan, const Product<T>& product, int64_t column, int64_t k) {
+  if (plan.b_layout != MatrixB::kPacked && !plan.pack_first) return {product.b + k * plan.ldb + column, plan.ldb};
+  const int64_t panel = column / kPanelColumns, width = panel_width(plan.n, panel);
+  return {product.b + panel * kPanelColumns * plan.k + k * width + column % kPanelColumns, width};
+}
+
 template <class T>
 Block<T> bring_block(const MatmulPlan& plan, const Product<T>& product, int64_t column, int64_t columns, int64_t k, int64_t depth) {
   constexpr int64_t kStrip = kStripColumns<T>;
-  if (plan.b_layout == MatrixB::kPacked) {
-    const int64_t panel = column / kPanelColumns * kPanelColumns;
-    const int64_t rest = (plan.n - panel + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple;
-    const int64_t width = least(rest, kPanelColumns);
-    return {product.b + panel * plan.k + k * width + (column - panel), width};
-  }
-  if (plan.b_layout == MatrixB::kTransposed) {
+  if (plan.b_layout == MatrixB::kTransposed && !plan.pack_first) {
     pack_transposed(product.b + column * plan.ldb + k, plan.ldb, product.panel, kStrip, columns, depth);
     return {product.panel, kStrip};
   }
-  const T* b = product.b + k * plan.ldb + column;
-  if (!plan.copy_b && (kMaskB || columns % Piece<T>::kLanes == 0)) return {b, plan.ldb};
-  pack_rows(b, plan.ldb, product.panel, kStrip, columns, depth);
+  const Block<T> rows = find_rows(plan, product, column, k);
+  const bool readable = kMaskB || plan.pack_first || plan.b_layout == MatrixB::kPacked || columns % Piece<T>::kLanes == 0;
+  if (!plan.copy_b && readable) return rows;
+  pack_rows(rows.b, rows.ld, product.panel, kStrip, columns, depth);
   return {product.panel, kStrip};
 }
 
@@ -59,13 +67,15 @@ void activate(Activation activation, T* c, int64_t ldc, int64_t rows, int64_t co
   }
 }
 
+bool activates_later(Activation activation) { return activation == Activation::kSigmoid || activation == Activation::kTanh; }
+
 // Rows of one strip in tiles of nearly equal height.
 template <class T>
 void run_strip(const TileSet<T>& tiles, Tile<T> tile, int64_t rows, int most, Activation activation, int64_t columns) {
   const int64_t count = (rows + most - 1) / most;
   const int64_t low = rows / count;
   const int64_t high_tiles = rows - low * count;
-  const bool finish = activation == Activation::kSigmoid || activation == Activation::kTanh;
+  const bool finish = activates_later(activation);
   for (int64_t t = 0; t < count; ++t) {
     const int64_t height = low + (t < high_tiles ? 1 : 0);
     tiles.rows[height](tile);
@@ -75,27 +85,84 @@ void run_strip(const TileSet<T>& tiles, Tile<T> tile, int64_t rows, int most, Ac
   }
 }
 
+// A block of A: the first element, and the strides of rows and columns.
+template <class T>
+void bring_a(const MatmulPlan& plan, const Product<T>& product, int64_t k, int64_t depth, Tile<T>* tile) {
+  const int64_t rows = product.last_row - product.first_row;
+  tile->a = product.a + product.first_row * plan.a_row + k * plan.a_col;
+  tile->a_row = plan.a_row;
+  tile->a_col = plan.a_col;
+  if (!plan.copy_a) return;
+  if (plan.a_col == 1) {
+    pack_rows(tile->a, plan.a_row, product.a_copy, plan.a_copy_ld, depth, rows);
+    tile->a_row = plan.a_copy_ld;
+  } else {
+    pack_rows(tile->a, plan.a_col, product.a_copy, plan.a_copy_ld, rows, depth);
+    tile->a_col = plan.a_copy_ld;
+  }
+  tile->a = product.a_copy;
+}
+
+// What the last block of k adds to the sums.
+template <class T>
+void plan_finish(const MatmulPlan& plan, const Product<T>& product, int64_t column, Tile<T>* tile) {
+  tile->bias = product.bias;
+  if (plan.scalar_bias) {
+    tile->flags |= kScalarBias;
+  } else if (plan.bias) {
+    tile->flags |= kBias;
+    tile->bias += column;
+  }
+  if (plan.activation == Activation::kRelu) tile->flags |= kRelu;
+}
+
+template <class T>
+void run_single_row(const MatmulPlan& plan, const Product<T>& product) {
+  const bool packed = plan.b_layout == MatrixB::kPacked;
+  const int64_t step = packed ? kPanelColumns : product.last_column;
+  Tile<T> tile;
+  tile.a = product.a;
+  tile.a_col = plan.a_col;
+  tile.k = plan.k;
+  for (int64_t column = product.first_column; column < product.last_column; column += step) {
+    const int64_t columns = least(product.last_column - column, step);
+    tile.c = product.c + column;
+    tile.flags = 0;
+    plan_finish(plan, product, column, &tile);
+    if (plan.b_layout == MatrixB::kTransposed) {
+      tile.b = product.b + column * plan.ldb;
+      tile.ldb = plan.ldb;
+      run_transposed_row(tile, columns);
+    } else {
+      const Block<T> rows = find_rows(plan, product, column, 0);
+      tile.b = rows.b;
+      tile.ldb = rows.ld;
+      run_row(tile, columns);
+    }
+    if (activates_later(plan.activation)) activate(plan.activation, tile.c, plan.n, 1, columns);
+  }
+}
+
 template <class T>
 void run_product(const MatmulPlan& plan, const Product<T>& product) {
   constexpr int64_t kStrip = kStripColumns<T>;
   constexpr int kLanes = Piece<T>::kLanes;
   const int64_t rows = product.last_row - product.first_row;
   if (rows <= 0) return;
+  if (plan.m == 1) return run_single_row(plan, product);
   // Rows of A that lie a multiple of 2 KiB apart share few sets of the first cache: use fewer of them at once.
-  const bool conflict = plan.a_col == 1 && plan.a_row * static_cast<int64_t>(sizeof(T)) % 2048 == 0;
+  const bool conflict = plan.a_col == 1 && !plan.copy_a && plan.a_row * static_cast<int64_t>(sizeof(T)) % 2048 == 0;
   const int64_t depth_step = plan.k_block;
   int64_t k = 0;
   do {
     const int64_t depth = least(plan.k - k, depth_step);
     const bool last = k + depth >= plan.k;
+    Tile<T> tile;
+    bring_a(plan, product, k, depth, &tile);
     for (int64_t column = product.first_column; column < product.last_column; column += kStrip) {
       const int64_t columns = least(product.last_column - column, kStrip);
       const Block<T> block = bring_block(plan, product, column, columns, k, depth);
       const TileSet<T> tiles = find_tiles<T>(columns);
-      Tile<T> tile;
-      tile.a = product.a + product.first_row * plan.a_row + k * plan.a_col;
-      tile.a_row = plan.a_row;
-      tile.a_col = plan.a_col;
       tile.b = block.b;
       tile.ldb = block.ld;
       tile.c = product.c + product.first_row * plan.n + column;
@@ -103,16 +170,7 @@ void run_product(const MatmulPlan& plan, const Product<T>& product) {
       tile.k = depth;
       tile.part = static_cast<int>((columns - 1) % kLanes) + 1;
       tile.flags = k > 0 ? kAccumulate : 0;
-      tile.bias = product.bias;
-      if (last) {
-        if (plan.scalar_bias) {
-          tile.flags |= kScalarBias;
-        } else if (plan.bias) {
-          tile.flags |= kBias;
-          tile.bias += column;
-        }
-        if (plan.activation == Activation::kRelu) tile.flags |= kRelu;
-      }
+      if (last) plan_finish(plan, product, column, &tile);
       const int most = conflict && tiles.most > 8 ? 8 : tiles.most;
       run_strip(tiles, tile, rows, most, last ? plan.activation : Activation::kNone, columns);
     }
@@ -132,22 +190,47 @@ void find_matrices(const MatmulPlan& plan, int64_t index, Product<T>* product) {
 }
 
 template <class T>
+int64_t panel_elements(const MatmulPlan& plan) {
+  return least(plan.k, plan.k_block) * kStripColumns<T>;
+}
+
+template <class T>
 Product<T> bind_product(const MatmulPlan& plan, const StepArgs& args) {
   Product<T> product;
   product.a = static_cast<const T*>(args.in[plan.swapped ? 1 : 0]);
-  product.b = static_cast<const T*>(args.in[plan.swapped ? 0 : 1]);
+  product.b = static_cast<const T*>(plan.pack_first ? args.scratch : args.in[plan.swapped ? 0 : 1]);
   product.bias = plan.bias ? static_cast<const T*>(args.in[2]) : nullptr;
   product.c = static_cast<T*>(args.out[0]);
   product.panel = static_cast<T*>(args.thread_scratch);
+  product.a_copy = product.panel + panel_elements<T>(plan);
   product.first_row = product.first_column = 0;
   product.last_row = plan.m;
   product.last_column = plan.n;
   return product;
 }
 
+// Panels [begin, end) of the packed form of B.
 template <class T>
-void run_matmul(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+void pack_panels(const T* b, int64_t ldb, bool transposed, int64_t n, int64_t k, int64_t begin, int64_t end, T* packed) {
+  for (int64_t p = begin; p < end; ++p) {
+    const int64_t column = p * kPanelColumns, width = panel_width(n, p), columns = least(n - column, kPanelColumns);
+    T* panel = packed + column * k;
+    if (width != columns) __builtin_memset(panel, 0, static_cast<size_t>(width * k) * sizeof(T));
+    if (transposed) {
+      pack_transposed(b + column * ldb, ldb, panel, width, columns, k);
+    } else {
+      pack_rows(b + column, ldb, panel, width, columns, k);
+    }
+  }
+}
+
+template <class T>
+void run_matmul(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
   const MatmulPlan& plan = *static_cast<const MatmulPlan*>(state);
+  if (plan.pack_first && phase == 0) {
+    const T* b = static_cast<const T*>(args.in[plan.swapped ? 0 : 1]);
+    return pack_panels(b, plan.ldb, plan.b_layout == MatrixB::kTransposed, plan.n, plan.k, begin, end, static_cast<T*>(args.scratch));
+  }
   const int64_t grid = plan.row_chunks * plan.column_chunks;
   const Product<T> whole = bind_product<T>(plan, args);
   if (begin >= end) return;
@@ -165,7 +248,8 @@ void run_matmul(const void* state, int, int64_t begin, int64_t end, const StepAr
   for (int64_t chunk = begin; chunk < end; ++chunk) {
     Product<T> product = whole;
     find_matrices(plan, chunk / grid, &product);
-    const int64_t row = chunk % grid / plan.column_chunks, column = chunk % plan.column_chunks;
+    // Neighbouring chunks share columns of B.
+    const int64_t row = chunk % plan.row_chunks, column = chunk % grid / plan.row_chunks;
     product.first_row = plan.m * row / plan.row_chunks;
     product.last_row = plan.m * (row + 1) / plan.row_chunks;
     product.first_column = panels * column / plan.column_chunks * kPanelColumns;
@@ -196,34 +280,31 @@ void run_integer_matmul(const void* state, int, int64_t begin, int64_t end, cons
 }
 
 template <class T>
-size_t panel_bytes(const MatmulPlan& plan) {
-  const bool brings_b = plan.copy_b || plan.b_layout == MatrixB::kTransposed || (!kMaskB && plan.n % Piece<T>::kLanes != 0);
-  return brings_b ? static_cast<size_t>(least(plan.k, plan.k_block) * kStripColumns<T>) * sizeof(T) : 0;
+void prepare_float(Prepare& prepare, const MatmulPlan& plan) {
+  prepare.set_run(run_matmul<T>);
+  if (plan.pack_first) {
+    prepare.add_phase((plan.n + kPanelColumns - 1) / kPanelColumns);
+    prepare.need_scratch(static_cast<size_t>(packed_size(plan.k, plan.n)) * sizeof(T));
+  }
+  prepare.add_phase(plan.chunks);
+  const int64_t a_rows = !plan.copy_a ? 0 : plan.a_col == 1 ? (plan.m + plan.row_chunks - 1) / plan.row_chunks : least(plan.k, plan.k_block);
+  prepare.need_thread_scratch(static_cast<size_t>(panel_elements<T>(plan) + a_rows * plan.a_copy_ld) * sizeof(T));
 }
 
 void prepare_matmul(Prepare& prepare) {
   MatmulPlan* plan = static_cast<MatmulPlan*>(prepare.new_state(sizeof(MatmulPlan)));
-  plan_matmul(prepare, plan);
-  prepare.set_cost(2.0 * static_cast<double>(plan->batch) * static_cast<double>(plan->m) * static_cast<double>(plan->n) * static_cast<double>(plan->k));
+  constexpr bool kNarrow = kStripColumns<float> < kPanelColumns;
+  plan_matmul(prepare, kNarrow, plan);
+  prepare.set_cost(plan->cost);
+  if (plan->dtype == DType::kFloat32) return prepare_float<float>(prepare, *plan);
+  if (plan->dtype == DType::kFloat64) return prepare_float<double>(prepare, *plan);
   const bool integer = plan->dtype == DType::kInt32 || plan->dtype == DType::kInt64;
-  if (integer) {
-    if (plan->bias || plan->activation != Activation::kNone || plan->b_layout == MatrixB::kPacked) {
-      prepare.fail("bias, activation and packed weights need a floating-point dtype");
-    }
-    prepare.set_run(plan->dtype == DType::kInt32 ? run_integer_matmul<int32_t, uint32_t> : run_integer_matmul<int64_t, uint64_t>);
-    prepare.add_phase(plan->batch);
-    return;
+  if (!integer) prepare.fail("dtype must be float32, float64, int32 or int64");
+  if (plan->bias || plan->activation != Activation::kNone || plan->b_layout == MatrixB::kPacked) {
+    prepare.fail("bias, activation and packed weights need a floating-point dtype");
   }
-  if (plan->dtype == DType::kFloat32) {
-    prepare.set_run(run_matmul<float>);
-    prepare.need_thread_scratch(panel_bytes<float>(*plan));
-  } else if (plan->dtype == DType::kFloat64) {
-    prepare.set_run(run_matmul<double>);
-    prepare.need_thread_scratch(panel_bytes<double>(*plan));
-  } else {
-    prepare.fail("dtype must be float32, float64, int32 or int64");
-  }
-  prepare.add_phase(plan->chunks);
+  prepare.set_run(plan->dtype == DType::kInt32 ? run_integer_matmul<int32_t, uint32_t> : run_integer_matmul<int64_t, uint64_t>);
+  prepare.add_phase(plan->batch);
 }
 
 // matmul_pack: brings B into the panels that `packed` products read, one chunk a panel.
@@ -235,19 +316,7 @@ struct PackPlan {
 template <class T>
 void run_pack(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const PackPlan& plan = *static_cast<const PackPlan*>(state);
-  const T* b = static_cast<const T*>(args.in[0]);
-  for (int64_t p = begin; p < end; ++p) {
-    const int64_t column = p * kPanelColumns;
-    const int64_t columns = least(plan.n - column, kPanelColumns);
-    const int64_t width = (columns + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple;
-    T* panel = static_cast<T*>(args.out[0]) + column * plan.k;
-    if (width != columns) __builtin_memset(panel, 0, static_cast<size_t>(width * plan.k) * sizeof(T));
-    if (plan.transposed) {
-      pack_transposed(b + column * plan.ldb, plan.ldb, panel, width, columns, plan.k);
-    } else {
-      pack_rows(b + column, plan.ldb, panel, width, columns, plan.k);
-    }
-  }
+  pack_panels(static_cast<const T*>(args.in[0]), plan.ldb, plan.transposed, plan.n, plan.k, begin, end, static_cast<T*>(args.out[0]));
 }
 
 void prepare_pack(Prepare& prepare) {

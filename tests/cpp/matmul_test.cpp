@@ -102,6 +102,18 @@ TEST(matmul_long_k_and_copied_b) {
   expect_exact<float>({512, 300, 20, true});
 }
 
+// Products whose A is copied, because its rows collide in the cache, and whose B is packed by a first phase.
+TEST(matmul_copied_a_and_packing_phase) {
+  for (auto order : {test::Order::kBackwards, test::Order::kTeam}) {
+    expect_exact<float>({256, 261, 257, true}, order);
+    expect_exact<float>({256, 258, 260, true, true}, order);
+    expect_exact<double>({128, 256, 256, true, true}, order);
+    expect_exact<float>({97, 1024, 256}, order);
+    expect_exact<float>({200, 90, 300}, order);
+    expect_exact<float>({99, 260, 130, false, true}, order);
+  }
+}
+
 TEST(matmul_single_row_and_single_column) {
   for (int64_t size : {2, 40, 257}) {
     for (int64_t k : {3, 64, 700}) {
