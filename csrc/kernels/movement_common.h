@@ -2,32 +2,12 @@
 #pragma once
 #include <string.h>
 
-#include "kernels/kernel.h"
+#include "kernels/shape_math.h"
 
 namespace nnlite::NN_ISA {
 namespace {
 
-// Chunks hold about this many bytes of output: large enough to hide the price of handing one out, small enough to share out an L2-sized tensor.
-constexpr int64_t kMovementGrain = 64 * 1024;
-
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-inline int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
-
-inline int64_t count_elements(const Spec& spec) {
-  int64_t n = 1;
-  for (int i = 0; i < spec.rank; ++i) n *= spec.dims[i];
-  return n;
-}
-
-// The kernel of an empty output.
-inline void run_nothing(const void*, int, int64_t, int64_t, const StepArgs&) {}
-inline void prepare_nothing(Prepare& p) {
-  p.set_run(run_nothing);
-  p.add_phase(0);
-}
-
-// A multi-index over `rank` axes that keeps one byte offset for each of two strides up to date.
+// A multi-index over `rank` axes that keeps the byte offset of its strides up to date.
 struct Odometer {
   int rank;
   int64_t index[kMaxRank];

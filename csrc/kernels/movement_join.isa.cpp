@@ -130,7 +130,7 @@ int padded_axes(Prepare& p, PadAxis* axes) {
 void prepare_pad(Prepare& p) {
   PadAxis axes[kMaxRank + 1];
   int n = padded_axes(p, axes);
-  if (count_elements(p.output(0)) == 0) return prepare_nothing(p);
+  if (p.output(0).size() == 0) return prepare_nothing(p);
   PadState* s = static_cast<PadState*>(p.new_state(sizeof(PadState)));
   s->cell = static_cast<int64_t>(dtype_size(p.output(0).dtype));
   s->pattern = value_pattern(p.output(0).dtype, p.get_float("value", 0.0));
@@ -154,7 +154,7 @@ void prepare_pad(Prepare& p) {
     stride *= axes[i].dim;
     s->rows *= axes[i].out_dim;
   }
-  s->chunk_rows = max_of(1, kMovementGrain / (s->out_length * s->cell));
+  s->chunk_rows = max_of(1, kChunkBytes / (s->out_length * s->cell));
   p.set_run(run_pad);
   p.add_phase(ceil_div(s->rows, s->chunk_rows));
 }
@@ -213,12 +213,12 @@ void prepare_concatenate(Prepare& p) {
     s->bytes[k] = x.dims[axis] * inner;
   }
   if (total != y.dims[axis]) p.fail("axis %d of the output must have %lld elements, got %lld", axis, static_cast<long long>(total), static_cast<long long>(y.dims[axis]));
-  if (count_elements(y) == 0) return prepare_nothing(p);
+  if (y.size() == 0) return prepare_nothing(p);
   s->inputs = n;
   s->row_bytes = total * inner;
-  s->piece = kMovementGrain;
+  s->piece = kChunkBytes;
   s->pieces = ceil_div(s->row_bytes, s->piece);
-  s->chunk_rows = max_of(1, kMovementGrain / s->row_bytes);
+  s->chunk_rows = max_of(1, kChunkBytes / s->row_bytes);
   p.set_run(s->pieces > 1 ? run_join_long : run_join);
   p.add_phase(s->pieces > 1 ? s->rows * s->pieces : ceil_div(s->rows, s->chunk_rows));
 }

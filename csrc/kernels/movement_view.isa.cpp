@@ -199,7 +199,7 @@ void plan_tiles(const View& v, int axis, ViewState* s) {
   s->length_blocks = ceil_div(s->length, kTileBlock);
   s->units = s->depth_blocks * s->length_blocks;
   for (int i = 0; i < s->rank; ++i) s->units *= s->dims[i];
-  s->chunk_units = max_of(1, kMovementGrain / (min_of(kTileBlock, s->depth) * min_of(kTileBlock, s->length) * s->item));
+  s->chunk_units = max_of(1, kChunkBytes / (min_of(kTileBlock, s->depth) * min_of(kTileBlock, s->length) * s->item));
 }
 
 void plan_rows(const View& v, ViewState* s) {
@@ -210,14 +210,14 @@ void plan_rows(const View& v, ViewState* s) {
     s->strides[i] = v.strides[i] * s->item;
     rows *= v.dims[i];
   }
-  s->piece = min_of(s->length, kMovementGrain / s->item);
+  s->piece = min_of(s->length, kChunkBytes / s->item);
   s->pieces = ceil_div(s->length, s->piece);
   s->units = rows * s->pieces;
-  s->chunk_units = s->pieces > 1 ? 1 : max_of(1, kMovementGrain / (s->length * s->item));
+  s->chunk_units = s->pieces > 1 ? 1 : max_of(1, kChunkBytes / (s->length * s->item));
 }
 
 void prepare_view(Prepare& p, View v) {
-  if (count_elements(p.output(0)) == 0) return prepare_nothing(p);
+  if (p.output(0).size() == 0) return prepare_nothing(p);
   collapse(&v);
   ViewState* s = static_cast<ViewState*>(p.new_state(sizeof(ViewState)));
   s->item = static_cast<int64_t>(dtype_size(p.output(0).dtype));

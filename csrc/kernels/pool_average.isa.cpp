@@ -46,7 +46,7 @@ template <class T>
 void run_average_pool(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const AveragePoolState& state_ = *static_cast<const AveragePoolState*>(state);
   const PoolShape s = state_.shape;
-  const int64_t last = pool_min(end * state_.chunk_rows, state_.rows);
+  const int64_t last = min_of(end * state_.chunk_rows, state_.rows);
   for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
     average_row(s, static_cast<const T*>(args.in[0]) + row / s.oh * s.ih * s.iw * s.c, row % s.oh, static_cast<T*>(args.out[0]) + row * s.ow * s.c);
   }
@@ -76,7 +76,7 @@ template <class T>
 void run_average_pool_grad(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const AveragePoolState& state_ = *static_cast<const AveragePoolState*>(state);
   const PoolShape s = state_.shape;
-  const int64_t last = pool_min(end * state_.chunk_rows, state_.rows);
+  const int64_t last = min_of(end * state_.chunk_rows, state_.rows);
   for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
     const int64_t ih = row % s.ih;
     average_grad_row(s, static_cast<const T*>(args.in[0]) + row / s.ih * s.oh * s.ow * s.c, windows_over(ih, s.sh, s.top, s.kh, s.oh),
@@ -94,7 +94,7 @@ void prepare_average(Prepare& p, const Spec& x, const Spec& y, bool gradient) {
   s->rows = shape.n * (gradient ? shape.ih : shape.oh);
   s->chunk_rows = rows_per_chunk((gradient ? 1 : shape.sh) * shape.iw * shape.c * static_cast<int64_t>(dtype_size(x.dtype)));
   p.set_run(gradient ? (single ? run_average_pool_grad<float> : run_average_pool_grad<double>) : (single ? run_average_pool<float> : run_average_pool<double>));
-  p.add_phase((s->rows + s->chunk_rows - 1) / s->chunk_rows);
+  p.add_phase(ceil_div(s->rows, s->chunk_rows));
 }
 
 void prepare_average_pool(Prepare& p) { prepare_average(p, p.input(0), p.output(0), false); }

@@ -1,7 +1,6 @@
 // Geometry of 2-D pooling over NHWC tensors.
 #pragma once
-#include "kernels/kernel.h"
-#include "simd/vec.h"
+#include "kernels/shape_math.h"
 
 namespace nnlite::NN_ISA {
 namespace {
@@ -16,20 +15,17 @@ struct PoolRange {
   int64_t begin, end;
 };
 
-NN_INLINE int64_t pool_min(int64_t a, int64_t b) { return a < b ? a : b; }
-NN_INLINE int64_t pool_max(int64_t a, int64_t b) { return a > b ? a : b; }
-
 // The cells of window `o` that lie inside the input, counted from the window's first cell.
 NN_INLINE PoolRange cells_inside(int64_t o, int64_t stride, int64_t pad, int64_t window, int64_t size) {
   const int64_t start = o * stride - pad;
-  return {pool_max(0, -start), pool_max(pool_max(0, -start), pool_min(window, size - start))};
+  return {max_of(0, -start), max_of(max_of(0, -start), min_of(window, size - start))};
 }
 
 // The windows that cover input position `i`.
 NN_INLINE PoolRange windows_over(int64_t i, int64_t stride, int64_t pad, int64_t window, int64_t windows) {
   const int64_t first = i + pad - window + 1;
   const int64_t begin = first <= 0 ? 0 : (first + stride - 1) / stride;
-  return {begin, pool_min(windows, (i + pad) / stride + 1)};
+  return {begin, min_of(windows, (i + pad) / stride + 1)};
 }
 
 // Reads the attributes; `x` is the pooled tensor's spec, `y` that of the windows.
@@ -62,7 +58,7 @@ inline void check_input_shape(const Prepare& p, const Spec& x) {
 }
 
 // Rows a chunk when a row moves `row_bytes` bytes.
-inline int64_t rows_per_chunk(int64_t row_bytes) { return pool_max(1, 65536 / pool_max(1, row_bytes)); }
+inline int64_t rows_per_chunk(int64_t row_bytes) { return max_of(1, kChunkBytes / max_of(1, row_bytes)); }
 
 // Up to kLanes elements of a channel row: whole vectors without a branch on the tail.
 template <bool full, class T>

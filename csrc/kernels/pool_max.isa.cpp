@@ -122,7 +122,7 @@ template <class T, class A, bool with_cells>
 void run_max_pool(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const MaxPoolState& state_ = *static_cast<const MaxPoolState*>(state);
   const PoolShape s = state_.shape;
-  const int64_t last = pool_min(end * state_.chunk_rows, state_.rows), out_row = s.ow * s.c;
+  const int64_t last = min_of(end * state_.chunk_rows, state_.rows), out_row = s.ow * s.c;
   for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
     const T* image = static_cast<const T*>(args.in[0]) + row / s.oh * s.ih * s.iw * s.c;
     A* cells = with_cells ? static_cast<A*>(args.out[1]) + row * out_row : nullptr;
@@ -161,7 +161,7 @@ void prepare_max_pool(Prepare& p) {
     case DType::kInt64: p.set_run(max_pool_function<int64_t>(with_cells, wide)); break;
     default: p.fail("the input must be float32, float64, int32 or int64, got %s", dtype_name(x.dtype));
   }
-  p.add_phase((s->rows + s->chunk_rows - 1) / s->chunk_rows);
+  p.add_phase(ceil_div(s->rows, s->chunk_rows));
 }
 
 // ---- gradient ----
@@ -212,7 +212,7 @@ void run_max_pool_grad(const void* state, int, int64_t begin, int64_t end, const
   const MaxPoolState& state_ = *static_cast<const MaxPoolState*>(state);
   const PoolShape s = state_.shape;
   const bool apart = s.sh >= s.kh && s.sw >= s.kw;
-  const int64_t last = pool_min(end * state_.chunk_rows, state_.rows);
+  const int64_t last = min_of(end * state_.chunk_rows, state_.rows);
   for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
     const int64_t image = row / s.ih * s.oh * s.ow * s.c, ih = row % s.ih;
     const T* dy = static_cast<const T*>(args.in[0]) + image;
@@ -246,7 +246,7 @@ void prepare_max_pool_grad(Prepare& p) {
     case DType::kFloat64: p.set_run(wide ? run_max_pool_grad<double, int32_t> : run_max_pool_grad<double, uint8_t>); break;
     default: p.fail("the gradient must be float32 or float64, got %s", dtype_name(dx.dtype));
   }
-  p.add_phase((s->rows + s->chunk_rows - 1) / s->chunk_rows);
+  p.add_phase(ceil_div(s->rows, s->chunk_rows));
 }
 
 NN_KERNEL("max_pool2d", prepare_max_pool);

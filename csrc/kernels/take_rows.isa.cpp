@@ -99,12 +99,12 @@ void prepare_take(Prepare& p) {
   const Spec &table = p.input(0), &ids = p.input(1);
   check_ids(p, ids);
   check_rows(p, table, ids, p.output(0), "the output");
-  if (count_elements(p.output(0)) == 0) return prepare_nothing(p);
+  if (p.output(0).size() == 0) return prepare_nothing(p);
   TakeState* s = static_cast<TakeState*>(p.new_state(sizeof(TakeState)));
   s->rows = table.dims[0];
-  s->ids = count_elements(ids);
+  s->ids = ids.size();
   s->row_bytes = row_elements(table, 1) * static_cast<int64_t>(dtype_size(table.dtype));
-  s->chunk_ids = max_of(1, kMovementGrain / s->row_bytes);
+  s->chunk_ids = max_of(1, kChunkBytes / s->row_bytes);
   s->missing = missing_pattern(table.dtype);
   p.set_run(ids.dtype == DType::kInt32   ? take_function<int32_t>(s->row_bytes)
             : ids.dtype == DType::kInt64 ? take_function<int64_t>(s->row_bytes)
@@ -221,20 +221,20 @@ void prepare_scatter(Prepare& p) {
     p.fail("the values must be float32, float64, int32 or int64, got %s", dtype_name(dtype));
   }
   if (y.dims[0] != p.get_int("rows")) p.fail("the output must have %lld rows, got %lld", static_cast<long long>(p.get_int("rows")), static_cast<long long>(y.dims[0]));
-  if (count_elements(y) == 0) return prepare_nothing(p);
+  if (y.size() == 0) return prepare_nothing(p);
   ScatterState* s = static_cast<ScatterState*>(p.new_state(sizeof(ScatterState)));
   const int64_t item = static_cast<int64_t>(dtype_size(dtype));
   s->rows = y.dims[0];
-  s->ids = count_elements(ids);
+  s->ids = ids.size();
   s->width = row_elements(y, 1);
   s->bytes = s->rows * s->width * item;
   s->stream = s->bytes >= kStreamBytes;
   const int64_t row_bytes = s->width * item, traffic = s->ids * row_bytes;
   s->column_chunk = 256 / item;
-  s->classes = traffic < kMovementGrain ? 1 : 8;
+  s->classes = traffic < kChunkBytes ? 1 : 8;
   while (((s->width * item) << s->class_shift) < 128) ++s->class_shift;  // classes share no cache line
-  s->cut = s->bytes + traffic <= kMovementGrain                    ? ScatterCut::kWhole
-           : row_bytes >= 512 && traffic >= kMovementGrain ? ScatterCut::kColumns
+  s->cut = s->bytes + traffic <= kChunkBytes                    ? ScatterCut::kWhole
+           : row_bytes >= 512 && traffic >= kChunkBytes ? ScatterCut::kColumns
                                                            : ScatterCut::kClasses;
   p.set_run(ids.dtype == DType::kInt32   ? scatter_function<int32_t>(dtype)
             : ids.dtype == DType::kInt64 ? scatter_function<int64_t>(dtype)

@@ -1,0 +1,185 @@
+// How batch normalization and its gradient see their input, and cut it.
+//
+// x [..., C] is a matrix of rows of C channels. When C is smaller than a vector, `fold` rows are read as one row of fold * C columns, so that
+// vectors are full; column j then belongs to channel j % C, and the rows left over form a block of their own. Statistics are taken over
+// fixed blocks of rows, each block's mean and sum of squares around that mean (or sums of the gradient) in a partial of its own; partials are
+// combined in double precision in the order of the blocks.
+#pragma once
+#include "kernels/norm_common.h"
+
+namespace nnlite::NN_ISA {
+namespace {
+
+struct BatchNormState {
+  int64_t count, channels;     // rows of x, and C
+  int64_t fold, rows, columns;  // the folded matrix
+  int64_t block_rows, blocks;  // folded rows a block; the last block may be the left-over rows
+  int64_t chunk_blocks, chunk_rows, chunk_channels;
+  double epsilon;
+  int64_t phase_chunks[3];
+  bool whole;  // small: one phase of one chunk
+};
+
+// Calls strip(first column, lanes, Strip<vectors, rows at once, whole vectors>) for all columns. Every strip keeps four sums a
+// quantity, enough to hide the latency of an addition.
+template <int vectors, int rows, bool full>
+struct Strip {
+  static constexpr int kVectors = vectors, kRows = rows;
+  static constexpr bool kFull = full;
+};
+template <class T, class Body>
+NN_INLINE void for_strips(int64_t columns, Body strip) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  int64_t j = 0;
+  for (; j + 4 * kLanes <= columns; j += 4 * kLanes) strip(j, kLanes, Strip<4, 1, true>());
+  for (; j + kLanes <= columns; j += kLanes) strip(j, kLanes, Strip<1, 4, true>());
+  if (j < columns) strip(j, static_cast<int>(columns - j), Strip<1, 4, false>());
+}
+
+// The four sums of a quantity, laid out as a Strip wants them.
+template <class T, class S>
+struct Sums {
+  Vec<T> v[4];
+  inline __attribute__((always_inline)) void clear() {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) v[i] = Vec<T>::zero();
+  }
+  inline __attribute__((always_inline)) Vec<T> total(int k) const {
+    if constexpr (S::kVectors == 4) {
+      return v[k];
+    } else {
+      return (v[0] + v[1]) + (v[2] + v[3]);
+    }
+  }
+};
+
+// Runs row(i, accumulator, vector) so that every row reaches the accumulators in a fixed order: with one vector, row i goes to i % 4.
+template <class S, class Row>
+NN_INLINE void for_block_rows(int64_t rows, Row row) {
+  int64_t i = 0;
+  for (; i + S::kRows <= rows; i += S::kRows) {
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) row(i + (S::kVectors == 4 ? 0 : k), k, S::kVectors == 4 ? k : 0);
+  }
+  if constexpr (S::kRows == 4) {
+    for (int k = 0; i < rows; ++i, ++k) {
+      // Constant indices keep the accumulators in registers.
+      if (k == 0) row(i, 0, 0);
+      if (k == 1) row(i, 1, 0);
+      if (k == 2) row(i, 2, 0);
+    }
+  }
+}
+
+// A run of rows of equal length.
+struct Block {
+  int64_t start, rows, columns;  // start: elements before it
+};
+
+NN_INLINE Block block_at(const BatchNormState& s, int64_t b) {
+  const int64_t first = b * s.block_rows;
+  if (first < s.rows) return {first * s.columns, min_of(s.block_rows, s.rows - first), s.columns};
+  return {s.rows * s.columns, s.count - s.rows * s.fold, s.channels};
+}
+
+// Scratch, in elements of T: up to three values a column for each block, then the coefficient rows of the last phase.
+constexpr int64_t kPartials = 3;
+template <class T>
+NN_INLINE T* partial_of(const BatchNormState& s, void* scratch, int64_t b) {
+  return static_cast<T*>(scratch) + b * kPartials * s.columns;
+}
+template <class T>
+NN_INLINE T* coefficients_of(const BatchNormState& s, void* scratch) {
+  return static_cast<T*>(scratch) + s.blocks * kPartials * s.columns;
+}
+
+// Writes the lanes [j, j + n) of coefficient row `k`, once for every folded row.
+template <class T>
+NN_INLINE void put_coefficient(const BatchNormState& s, T* coefficients, int k, int64_t j, Vec<T> v, int n) {
+  for (int64_t f = 0; f < s.fold; ++f) store_part(coefficients + k * s.columns + f * s.channels + j, v, n);
+}
+
+// Calls body(count, first partial of the block at channel j) for every block and folded row, in order; the others follow s.columns apart.
+template <class T, class Body>
+NN_INLINE void for_partials(const BatchNormState& s, void* scratch, int64_t j, Body body) {
+  for (int64_t b = 0; b < s.blocks; ++b) {
+    const Block block = block_at(s, b);
+    const T* partial = partial_of<T>(s, scratch, b);
+    for (int64_t f = 0; f < block.columns; f += s.channels) body(static_cast<double>(block.rows), partial + f + j);
+  }
+}
+
+// Calls body(first element, elements a row, Strip<1, rows at once, whole>, column, lanes, ...) for the part of the matrix that chunks [begin, end) of
+// the last phase cover: four rows at a time, so that coefficients are read once for the four.
+template <class T, class Body>
+NN_INLINE void for_quads(const BatchNormState& s, int64_t begin, int64_t end, Body body) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  const auto rows_of = [&](int64_t start, int64_t columns, auto rows) __attribute__((always_inline)) {
+    int64_t j = 0;
+    for (; j + kLanes <= columns; j += kLanes) body(start + j, columns, rows, j, kLanes, Strip<1, 1, true>());
+    if (j < columns) body(start + j, columns, rows, j, static_cast<int>(columns - j), Strip<1, 1, false>());
+  };
+  const auto part = [&](int64_t start, int64_t rows, int64_t columns) __attribute__((always_inline)) {
+    int64_t i = 0;
+    for (; i + 4 <= rows; i += 4) rows_of(start + i * columns, columns, Strip<1, 4, true>());
+    for (; i < rows; ++i) rows_of(start + i * columns, columns, Strip<1, 1, true>());
+  };
+  const int64_t first = begin * s.chunk_rows, last = end * s.chunk_rows;
+  if (first < s.rows) part(first * s.columns, min_of(last, s.rows) - first, s.columns);
+  if (last > s.rows) part(s.rows * s.columns, s.count - s.rows * s.fold, s.channels);
+}
+
+// Runs one phase, or all of them when the kernel is planned as one.
+template <class Phase>
+NN_INLINE void run_phases(const BatchNormState& s, int phase, int64_t begin, int64_t end, const StepArgs& args, Phase run_phase) {
+  if (!s.whole) return run_phase(s, phase, begin, end, args);
+  if (begin == end) return;
+  for (int i = 0; i < 3; ++i) run_phase(s, i, 0, s.phase_chunks[i], args);
+}
+
+template <class T>
+void plan_batch_norm(Prepare& p, const Spec& x, int coefficient_rows, RunFunction run) {
+  BatchNormState* s = static_cast<BatchNormState*>(p.new_state(sizeof(BatchNormState)));
+  const int64_t item = sizeof(T);
+  s->channels = x.dim(-1);
+  s->count = s->channels > 0 ? x.size() / s->channels : 0;
+  s->epsilon = p.get_float("epsilon");
+  s->fold = s->channels < Vec<T>::kLanes ? 4 * Vec<T>::kLanes / max_of(1, s->channels) : 1;
+  s->rows = s->count / s->fold;
+  s->columns = s->channels * s->fold;
+  // A block's second reading comes from L1; at least 64 rows keep the partials few.
+  const int64_t row_bytes = max_of(1, s->columns * item);
+  s->block_rows = max_of(64, 16384 / row_bytes);
+  s->blocks = ceil_div(s->rows, s->block_rows) + (s->count > s->rows * s->fold);
+  s->chunk_blocks = max_of(1, kChunkBytes / (s->block_rows * row_bytes));
+  s->chunk_rows = max_of(4, kChunkBytes / row_bytes / 4 * 4);
+  s->chunk_channels = 8 * Vec<T>::kLanes;
+  s->whole = x.size() * item <= kChunkBytes;
+  p.set_run(run);
+  p.need_scratch(static_cast<size_t>((s->blocks * kPartials + coefficient_rows) * s->columns * item));
+  s->phase_chunks[0] = ceil_div(s->blocks, s->chunk_blocks);
+  s->phase_chunks[1] = ceil_div(s->channels, s->chunk_channels);
+  s->phase_chunks[2] = s->rows / s->chunk_rows + 1;  // the left-over rows go with the last
+  if (s->whole) return p.add_phase(1);
+  for (int64_t chunks : s->phase_chunks) p.add_phase(chunks);
+}
+
+inline void check_channels(const Prepare& p, const Spec& spec, const Spec& x, const char* name) {
+  if (spec.rank != 1 || spec.dims[0] != x.dim(-1) || spec.dtype != x.dtype) {
+    p.fail("%s must be a %s vector of %lld channels", name, dtype_name(x.dtype), static_cast<long long>(x.dim(-1)));
+  }
+}
+
+inline void check_like(const Prepare& p, const Spec& spec, const Spec& x, const char* name) {
+  bool same = spec.rank == x.rank && spec.dtype == x.dtype;
+  for (int i = 0; same && i < x.rank; ++i) same = spec.dims[i] == x.dims[i];
+  if (!same) p.fail("%s must have the shape and dtype of x", name);
+}
+
+inline void check_floats(const Prepare& p, const Spec& x) {
+  if (x.rank < 1) p.fail("x must have a last axis to hold the channels");
+  if (x.dtype != DType::kFloat32 && x.dtype != DType::kFloat64) p.fail("x must be float32 or float64, got %s", dtype_name(x.dtype));
+}
+
+}  // namespace
+}  // namespace nnlite::NN_ISA

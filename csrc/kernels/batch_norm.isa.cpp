@@ -1,0 +1,135 @@
+// batch_norm, training form; see batch_norm.h for the cut.
+//
+//   mean, variance over all rows (biased), y = (x - mean) gamma / sqrt(variance + epsilon) + beta.
+//
+// Variances are sums of squares around a mean, never a difference of large sums. A block's mean is corrected by the sum of its
+// deviations, and what the mean loses by rounding to the output's dtype is folded into beta.
+#include "kernels/batch_norm.h"
+
+namespace nnlite::NN_ISA {
+namespace {
+
+constexpr int kMean = 0, kScale = 1, kShift = 2;
+
+// Of every column of a block: a value near the mean, what the mean is beyond that value, and the sum of squares around the mean. In two parts the
+// mean keeps its digits when it is far from zero.
+template <class T>
+void block_moments(const T* x, const Block& block, T* center_out, T* shift_out, T* squares_out) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  const int64_t stride = block.columns, rows = block.rows;
+  const Vec<T> count = splat(static_cast<T>(rows));
+  for_strips<T>(block.columns, [=](int64_t j, int n, auto strip) __attribute__((always_inline)) {
+    using S = decltype(strip);
+    const T* p = x + j;
+    Sums<T, S> sums, deviations, squares;
+    sums.clear();
+    deviations.clear();
+    squares.clear();
+    for_block_rows<S>(rows, [&](int64_t i, int a, int v) __attribute__((always_inline)) { sums.v[a] += load_lanes<S::kFull>(p + i * stride + v * kLanes, n); });
+    Vec<T> center[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < S::kVectors; ++v) center[v] = sums.total(v) / count;
+    for_block_rows<S>(rows, [&](int64_t i, int a, int v) __attribute__((always_inline)) {
+      const Vec<T> d = load_lanes<S::kFull>(p + i * stride + v * kLanes, n) - center[v];
+      deviations.v[a] += d;
+      squares.v[a] = fma(d, d, squares.v[a]);
+    });
+#pragma GCC unroll 4
+    for (int v = 0; v < S::kVectors; ++v) {
+      const Vec<T> d = deviations.total(v), shift = d / count;
+      store_lanes<S::kFull>(center_out + j + v * kLanes, center[v], n);
+      store_lanes<S::kFull>(shift_out + j + v * kLanes, shift, n);
+      store_lanes<S::kFull>(squares_out + j + v * kLanes, fnma(d, shift, squares.total(v)), n);
+    }
+  });
+}
+
+// Combines the moments of the channels [first, last) and writes the outputs and the coefficients of the last phase.
+template <class T>
+void combine_moments(const BatchNormState& s, int64_t first, int64_t last, const StepArgs& args) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  const T *gamma = static_cast<const T*>(args.in[1]), *beta = static_cast<const T*>(args.in[2]);
+  T* coefficients = coefficients_of<T>(s, args.scratch);
+  const double inverse = 1.0 / static_cast<double>(s.count);
+  for (int64_t j = first; j < last; j += kLanes) {
+    const int n = static_cast<int>(min_of(kLanes, last - j));
+    Wide<T> mean = splat_wide<T>(0), squares = splat_wide<T>(0);
+    const auto mean_of = [&](const T* partial) {
+      return map_wide([](auto center, auto shift) { return center + shift; }, widen(load_part(partial, n)), widen(load_part(partial + s.columns, n)));
+    };
+    for_partials<T>(s, args.scratch, j, [&](double count, const T* partial) {
+      mean = map_wide([=](auto sum, auto v) { return fma(splat(count), v, sum); }, mean, mean_of(partial));
+    });
+    mean = map_wide([=](auto sum) { return sum * splat(inverse); }, mean);
+    for_partials<T>(s, args.scratch, j, [&](double count, const T* partial) {
+      squares = map_wide(
+          [=](auto sum, auto v, auto q, auto center) {
+            const auto d = v - center;
+            return fma(splat(count) * d, d, sum + q);
+          },
+          squares, mean_of(partial), widen(load_part(partial + 2 * s.columns, n)), mean);
+    });
+    const Wide<T> variance = map_wide([=](auto q) { return q * splat(inverse); }, squares);
+    const Wide<T> scale = map_wide([&](auto v, auto g) { return g / sqrt(v + splat(s.epsilon)); }, variance, widen(load_part(gamma + j, n)));
+    const Vec<T> mean_out = narrow(mean);
+    const Wide<T> shift = map_wide([](auto b, auto m, auto rounded, auto a) { return fma(rounded - m, a, b); }, widen(load_part(beta + j, n)), mean,
+                                   widen(mean_out), scale);
+    store_part(static_cast<T*>(args.out[1]) + j, mean_out, n);
+    store_part(static_cast<T*>(args.out[2]) + j, narrow(variance), n);
+    put_coefficient(s, coefficients, kMean, j, mean_out, n);
+    put_coefficient(s, coefficients, kScale, j, narrow(scale), n);
+    put_coefficient(s, coefficients, kShift, j, narrow(shift), n);
+  }
+}
+
+template <class T>
+void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, const StepArgs& args) {
+  const T* x = static_cast<const T*>(args.in[0]);
+  if (phase == 0) {
+    for (int64_t b = begin * s.chunk_blocks; b < min_of(end * s.chunk_blocks, s.blocks); ++b) {
+      T* partial = partial_of<T>(s, args.scratch, b);
+      const Block block = block_at(s, b);
+      block_moments(x + block.start, block, partial, partial + s.columns, partial + 2 * s.columns);
+    }
+  } else if (phase == 1) {
+    combine_moments<T>(s, begin * s.chunk_channels, min_of(end * s.chunk_channels, s.channels), args);
+  } else {
+    T* y = static_cast<T*>(args.out[0]);
+    const T* coefficients = coefficients_of<T>(s, args.scratch);
+    for_quads<T>(s, begin, end, [=](int64_t at, int64_t row, auto rows, int64_t j, int n, auto flag) __attribute__((always_inline)) {
+      constexpr bool kFull = decltype(flag)::kFull;
+      const T* c = coefficients + j;
+      const Vec<T> mean = load_lanes<kFull>(c + kMean * s.columns, n), scale = load_lanes<kFull>(c + kScale * s.columns, n),
+                   shift = load_lanes<kFull>(c + kShift * s.columns, n);
+#pragma GCC unroll 4
+      for (int r = 0; r < decltype(rows)::kRows; ++r) {
+        store_lanes<kFull>(y + at + r * row, fma(load_lanes<kFull>(x + at + r * row, n) - mean, scale, shift), n);
+      }
+    });
+  }
+}
+
+template <class T>
+void run_batch_norm(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
+  run_phases(*static_cast<const BatchNormState*>(state), phase, begin, end, args, run_phase<T>);
+}
+
+void prepare_batch_norm(Prepare& p) {
+  const Spec& x = p.input(0);
+  check_floats(p, x);
+  check_channels(p, p.input(1), x, "gamma");
+  check_channels(p, p.input(2), x, "beta");
+  check_like(p, p.output(0), x, "y");
+  check_channels(p, p.output(1), x, "mean");
+  check_channels(p, p.output(2), x, "variance");
+  if (x.dtype == DType::kFloat32) {
+    plan_batch_norm<float>(p, x, 3, run_batch_norm<float>);
+  } else {
+    plan_batch_norm<double>(p, x, 3, run_batch_norm<double>);
+  }
+}
+
+NN_KERNEL("batch_norm", prepare_batch_norm);
+
+}  // namespace
+}  // namespace nnlite::NN_ISA

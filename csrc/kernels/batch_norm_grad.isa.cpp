@@ -1,0 +1,128 @@
+// The gradient of batch_norm; see batch_norm.h for the cut.
+//
+//   dbeta = sum dy, dgamma = sum dy xhat, dx = gamma rstd (dy - dbeta / n - xhat dgamma / n) with xhat = (x - mean) rstd.
+#include "kernels/batch_norm.h"
+
+namespace nnlite::NN_ISA {
+namespace {
+
+// dx = a dy + (b (x - mean) + c).
+constexpr int kMean = 0, kOfDy = 1, kOfX = 2, kConstant = 3, kCoefficients = 4;
+constexpr int kX = 0, kDy = 1, kGamma = 2, kMeanInput = 3, kVariance = 4;
+
+// Sums of dy and dy (x - mean) over every column of a block; `mean` has a value for every column.
+template <class T>
+void block_sums(const T* x, const T* dy, const T* mean, const Block& block, T* dy_out, T* dyx_out) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  const int64_t stride = block.columns, rows = block.rows;
+  for_strips<T>(block.columns, [=](int64_t j, int n, auto strip) __attribute__((always_inline)) {
+    using S = decltype(strip);
+    Sums<T, S> sums, products;
+    sums.clear();
+    products.clear();
+    Vec<T> center[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < S::kVectors; ++v) center[v] = load_lanes<S::kFull>(mean + j + v * kLanes, n);
+    for_block_rows<S>(rows, [&](int64_t i, int a, int v) __attribute__((always_inline)) {
+      const int64_t at = i * stride + j + v * kLanes;
+      const Vec<T> d = load_lanes<S::kFull>(dy + at, n);
+      sums.v[a] += d;
+      products.v[a] = fma(d, load_lanes<S::kFull>(x + at, n) - center[v], products.v[a]);
+    });
+#pragma GCC unroll 4
+    for (int v = 0; v < S::kVectors; ++v) {
+      store_lanes<S::kFull>(dy_out + j + v * kLanes, sums.total(v), n);
+      store_lanes<S::kFull>(dyx_out + j + v * kLanes, products.total(v), n);
+    }
+  });
+}
+
+template <class T>
+void sum_blocks(const BatchNormState& s, int64_t begin, int64_t end, const StepArgs& args) {
+  const T* mean = static_cast<const T*>(args.in[kMeanInput]);
+  T folded[4 * Vec<T>::kLanes];
+  if (s.fold > 1) {
+    for (int64_t j = 0; j < s.columns; ++j) folded[j] = mean[j % s.channels];
+    mean = folded;
+  }
+  for (int64_t b = begin; b < end; ++b) {
+    const Block block = block_at(s, b);
+    T* partial = partial_of<T>(s, args.scratch, b);
+    block_sums(static_cast<const T*>(args.in[kX]) + block.start, static_cast<const T*>(args.in[kDy]) + block.start, mean, block, partial, partial + s.columns);
+  }
+}
+
+// Combines the sums of the channels [first, last) and writes dgamma, dbeta and the coefficients of the last phase.
+template <class T>
+void combine_sums(const BatchNormState& s, int64_t first, int64_t last, const StepArgs& args) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  const T *gamma = static_cast<const T*>(args.in[kGamma]), *mean = static_cast<const T*>(args.in[kMeanInput]), *variance = static_cast<const T*>(args.in[kVariance]);
+  T* coefficients = coefficients_of<T>(s, args.scratch);
+  const double inverse = 1.0 / static_cast<double>(s.count);
+  for (int64_t j = first; j < last; j += kLanes) {
+    const int n = static_cast<int>(min_of(kLanes, last - j));
+    Wide<T> dbeta = splat_wide<T>(0), products = splat_wide<T>(0);
+    for_partials<T>(s, args.scratch, j, [&](double, const T* partial) {
+      const auto add = [](auto sum, auto v) { return sum + v; };
+      dbeta = map_wide(add, dbeta, widen(load_part(partial, n)));
+      products = map_wide(add, products, widen(load_part(partial + s.columns, n)));
+    });
+    const Wide<T> rstd = map_wide([&](auto v) { return splat(1.0) / sqrt(v + splat(s.epsilon)); }, widen(load_part(variance + j, n)));
+    const auto times = [](auto a, auto b) { return a * b; };
+    const auto negative_share = [=](auto a, auto b) { return a * b * splat(-inverse); };
+    const Wide<T> dgamma = map_wide(times, products, rstd), of_dy = map_wide(times, widen(load_part(gamma + j, n)), rstd);
+    const Wide<T> of_x = map_wide(negative_share, map_wide(times, of_dy, rstd), dgamma), constant = map_wide(negative_share, of_dy, dbeta);
+    store_part(static_cast<T*>(args.out[1]) + j, narrow(dgamma), n);
+    store_part(static_cast<T*>(args.out[2]) + j, narrow(dbeta), n);
+    put_coefficient(s, coefficients, kMean, j, load_part(mean + j, n), n);
+    put_coefficient(s, coefficients, kOfDy, j, narrow(of_dy), n);
+    put_coefficient(s, coefficients, kOfX, j, narrow(of_x), n);
+    put_coefficient(s, coefficients, kConstant, j, narrow(constant), n);
+  }
+}
+
+template <class T>
+void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, const StepArgs& args) {
+  if (phase == 0) return sum_blocks<T>(s, begin * s.chunk_blocks, min_of(end * s.chunk_blocks, s.blocks), args);
+  if (phase == 1) return combine_sums<T>(s, begin * s.chunk_channels, min_of(end * s.chunk_channels, s.channels), args);
+  const T *x = static_cast<const T*>(args.in[kX]), *dy = static_cast<const T*>(args.in[kDy]), *coefficients = coefficients_of<T>(s, args.scratch);
+  T* dx = static_cast<T*>(args.out[0]);
+  for_quads<T>(s, begin, end, [=](int64_t at, int64_t row, auto rows, int64_t j, int n, auto flag) __attribute__((always_inline)) {
+    constexpr bool kFull = decltype(flag)::kFull;
+    const T* c = coefficients + j;
+    const Vec<T> mean = load_lanes<kFull>(c + kMean * s.columns, n), of_dy = load_lanes<kFull>(c + kOfDy * s.columns, n),
+                 of_x = load_lanes<kFull>(c + kOfX * s.columns, n), constant = load_lanes<kFull>(c + kConstant * s.columns, n);
+#pragma GCC unroll 4
+    for (int r = 0; r < decltype(rows)::kRows; ++r) {
+      const Vec<T> d = load_lanes<kFull>(x + at + r * row, n) - mean;
+      store_lanes<kFull>(dx + at + r * row, fma(of_dy, load_lanes<kFull>(dy + at + r * row, n), fma(of_x, d, constant)), n);
+    }
+  });
+}
+
+template <class T>
+void run_batch_norm_grad(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
+  run_phases(*static_cast<const BatchNormState*>(state), phase, begin, end, args, run_phase<T>);
+}
+
+void prepare_batch_norm_grad(Prepare& p) {
+  const Spec& x = p.input(kX);
+  check_floats(p, x);
+  check_like(p, p.input(kDy), x, "dy");
+  check_channels(p, p.input(kGamma), x, "gamma");
+  check_channels(p, p.input(kMeanInput), x, "mean");
+  check_channels(p, p.input(kVariance), x, "variance");
+  check_like(p, p.output(0), x, "dx");
+  check_channels(p, p.output(1), x, "dgamma");
+  check_channels(p, p.output(2), x, "dbeta");
+  if (x.dtype == DType::kFloat32) {
+    plan_batch_norm<float>(p, x, kCoefficients, run_batch_norm_grad<float>);
+  } else {
+    plan_batch_norm<double>(p, x, kCoefficients, run_batch_norm_grad<double>);
+  }
+}
+
+NN_KERNEL("batch_norm_grad", prepare_batch_norm_grad);
+
+}  // namespace
+}  // namespace nnlite::NN_ISA

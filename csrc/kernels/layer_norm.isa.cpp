@@ -1,0 +1,269 @@
+// layer_norm over the last axis, and its gradient.
+//
+//   y = (x - mean) rstd gamma + beta, rstd = 1 / sqrt(variance + epsilon), per row.
+//   dx = rstd (g - mean(g) - xhat mean(g xhat)) with g = dy gamma; dgamma = sum over rows of dy xhat, dbeta = sum of dy.
+//
+// The variance is the mean of squared deviations, taken in a second reading of the row (which is in L1 by then); the sum of the deviations
+// corrects the mean. Rows go four at a time, so that gamma and beta are read once for the four; a row's result does not depend on its neighbours.
+// dgamma and dbeta are summed over fixed blocks of rows, and the blocks in order in double precision.
+#include "kernels/norm_common.h"
+
+namespace nnlite::NN_ISA {
+namespace {
+
+struct LayerNormState {
+  int64_t rows, columns;
+  int64_t chunk_rows;  // a block of the gradient
+  int64_t chunks, chunk_columns;
+  double epsilon;
+  bool whole;  // the gradient as one phase of one chunk
+};
+
+// Four sums of vectors: vector i of a row goes to sum i % 4.
+template <class T>
+struct RowSum {
+  Vec<T> v[4];
+  inline __attribute__((always_inline)) RowSum() {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) v[i] = Vec<T>::zero();
+  }
+  inline __attribute__((always_inline)) T total() const { return reduce_add((v[0] + v[1]) + (v[2] + v[3])); }
+};
+
+// Calls body(first column, lanes, sum, whole) for the vectors of a row; the tail goes to sum 0.
+template <bool value>
+struct Whole {
+  static constexpr bool kFull = value;
+};
+template <class T, class Body>
+NN_INLINE void for_row(int64_t columns, Body body) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  int64_t j = 0;
+  for (; j + 4 * kLanes <= columns; j += 4 * kLanes) {
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) body(j + k * kLanes, kLanes, k, Whole<true>());
+  }
+  for (; j + kLanes <= columns; j += kLanes) body(j, kLanes, 0, Whole<true>());
+  if (j < columns) body(j, static_cast<int>(columns - j), 0, Whole<false>());
+}
+
+// ---- forward ----
+
+// y = ((x - center) - shift) * rstd * gamma + beta; center + shift is the mean.
+template <class T>
+struct RowMoments {
+  T center, shift, rstd;
+};
+
+template <class T>
+NN_INLINE RowMoments<T> row_moments(const T* x, int64_t columns, T epsilon) {
+  const T inverse = T(1) / static_cast<T>(columns);
+  RowSum<T> sums;
+  for_row<T>(columns, [&](int64_t j, int n, int k, auto flag) __attribute__((always_inline)) { sums.v[k] += load_lanes<decltype(flag)::kFull>(x + j, n); });
+  const T center = sums.total() * inverse;
+  RowSum<T> deviations, squares;
+  for_row<T>(columns, [&](int64_t j, int n, int k, auto flag) __attribute__((always_inline)) {
+    constexpr bool kFull = decltype(flag)::kFull;
+    Vec<T> d = load_lanes<kFull>(x + j, n) - splat(center);
+    if constexpr (!kFull) d = select<T>(first_lanes<T>(n), d, Vec<T>::zero());
+    deviations.v[k] += d;
+    squares.v[k] = fma(d, d, squares.v[k]);
+  });
+  const T shift = deviations.total() * inverse;
+  // Vec arithmetic, so that the compiler has nothing to contract differently.
+  const Vec<T> variance = fnma(splat(shift), splat(shift), splat(squares.total()) * splat(inverse));
+  T rstd[Vec<T>::kLanes];
+  store(rstd, splat(T(1)) / sqrt(max(variance, Vec<T>::zero()) + splat(epsilon)));
+  return {center, shift, rstd[0]};
+}
+
+template <int rows, class T>
+NN_INLINE void layer_norm_rows(const LayerNormState& s, int64_t first, const StepArgs& args) {
+  const T* x = static_cast<const T*>(args.in[0]) + first * s.columns;
+  T* y = static_cast<T*>(args.out[0]) + first * s.columns;
+  const T *gamma = static_cast<const T*>(args.in[1]), *beta = static_cast<const T*>(args.in[2]);
+  RowMoments<T> m[rows];
+#pragma GCC unroll 4
+  for (int r = 0; r < rows; ++r) {
+    m[r] = row_moments(x + r * s.columns, s.columns, static_cast<T>(s.epsilon));
+    static_cast<T*>(args.out[1])[first + r] = m[r].center + m[r].shift;
+    static_cast<T*>(args.out[2])[first + r] = m[r].rstd;
+  }
+  for_row<T>(s.columns, [&](int64_t j, int n, int, auto flag) __attribute__((always_inline)) {
+    constexpr bool kFull = decltype(flag)::kFull;
+    const Vec<T> g = load_lanes<kFull>(gamma + j, n), b = load_lanes<kFull>(beta + j, n);
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; ++r) {
+      const Vec<T> d = (load_lanes<kFull>(x + r * s.columns + j, n) - splat(m[r].center)) - splat(m[r].shift);
+      store_lanes<kFull>(y + r * s.columns + j, fma(d * splat(m[r].rstd), g, b), n);
+    }
+  });
+}
+
+template <class T>
+void run_layer_norm(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const LayerNormState& s = *static_cast<const LayerNormState*>(state);
+  int64_t i = begin * s.chunk_rows;
+  const int64_t last = min_of(end * s.chunk_rows, s.rows);
+  for (; i + 4 <= last; i += 4) layer_norm_rows<4, T>(s, i, args);
+  for (; i < last; ++i) layer_norm_rows<1, T>(s, i, args);
+}
+
+// ---- gradient ----
+
+constexpr int kX = 0, kDy = 1, kGamma = 2, kMean = 3, kRstd = 4;
+
+// dx = rstd g + (constant - scale (x - mean)).
+template <class T>
+struct RowGradient {
+  T mean, rstd, constant, scale;
+};
+
+template <class T>
+NN_INLINE RowGradient<T> row_gradient(const T* x, const T* dy, const T* gamma, T mean, T rstd, int64_t columns) {
+  RowSum<T> sums, products;
+  for_row<T>(columns, [&](int64_t j, int n, int k, auto flag) __attribute__((always_inline)) {
+    constexpr bool kFull = decltype(flag)::kFull;
+    // Beyond the tail g is zero, which silences the rest; x - mean is finite there.
+    const Vec<T> g = load_lanes<kFull>(dy + j, n) * load_lanes<kFull>(gamma + j, n);
+    Vec<T> d = load_lanes<kFull>(x + j, n) - splat(mean);
+    if constexpr (!kFull) d = select<T>(first_lanes<T>(n), d, Vec<T>::zero());
+    sums.v[k] += g;
+    products.v[k] = fma(g, d, products.v[k]);
+  });
+  const T share = rstd / static_cast<T>(columns);
+  return {mean, rstd, -(sums.total() * share), products.total() * (share * (rstd * rstd))};
+}
+
+template <int rows, class T>
+NN_INLINE void layer_norm_grad_rows(const LayerNormState& s, int64_t first, T* dgamma, T* dbeta, const StepArgs& args) {
+  const int64_t start = first * s.columns;
+  const T *x = static_cast<const T*>(args.in[kX]) + start, *dy = static_cast<const T*>(args.in[kDy]) + start, *gamma = static_cast<const T*>(args.in[kGamma]);
+  const T *mean = static_cast<const T*>(args.in[kMean]) + first, *rstd = static_cast<const T*>(args.in[kRstd]) + first;
+  T* dx = static_cast<T*>(args.out[0]) + start;
+  RowGradient<T> m[rows];
+#pragma GCC unroll 4
+  for (int r = 0; r < rows; ++r) m[r] = row_gradient(x + r * s.columns, dy + r * s.columns, gamma, mean[r], rstd[r], s.columns);
+  for_row<T>(s.columns, [&](int64_t j, int n, int, auto flag) __attribute__((always_inline)) {
+    constexpr bool kFull = decltype(flag)::kFull;
+    const Vec<T> g = load_lanes<kFull>(gamma + j, n);
+    Vec<T> sum_gamma = load_lanes<kFull>(dgamma + j, n), sum_beta = load_lanes<kFull>(dbeta + j, n);
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; ++r) {
+      const Vec<T> d = load_lanes<kFull>(x + r * s.columns + j, n) - splat(m[r].mean), up = load_lanes<kFull>(dy + r * s.columns + j, n);
+      sum_beta += up;
+      sum_gamma = fma(up, d * splat(m[r].rstd), sum_gamma);
+      store_lanes<kFull>(dx + r * s.columns + j, fma(up * g, splat(m[r].rstd), fnma(d, splat(m[r].scale), splat(m[r].constant))), n);
+    }
+    store_lanes<kFull>(dgamma + j, sum_gamma, n);
+    store_lanes<kFull>(dbeta + j, sum_beta, n);
+  });
+}
+
+template <class T>
+T* gradient_partial(const LayerNormState& s, void* scratch, int64_t chunk) {
+  return static_cast<T*>(scratch) + chunk * 2 * s.columns;
+}
+
+template <class T>
+void layer_norm_grad_block(const LayerNormState& s, int64_t chunk, const StepArgs& args) {
+  T* partial = gradient_partial<T>(s, args.scratch, chunk);
+  memset(partial, 0, static_cast<size_t>(2 * s.columns) * sizeof(T));
+  int64_t i = chunk * s.chunk_rows;
+  const int64_t last = min_of(i + s.chunk_rows, s.rows);
+  for (; i + 4 <= last; i += 4) layer_norm_grad_rows<4, T>(s, i, partial, partial + s.columns, args);
+  for (; i < last; ++i) layer_norm_grad_rows<1, T>(s, i, partial, partial + s.columns, args);
+}
+
+template <class T>
+void combine_partials(const LayerNormState& s, int64_t first, int64_t last, const StepArgs& args) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  for (int64_t j = first; j < last; j += kLanes) {
+    const int n = static_cast<int>(min_of(kLanes, last - j));
+    Wide<T> dgamma = splat_wide<T>(0), dbeta = splat_wide<T>(0);
+    for (int64_t chunk = 0; chunk < s.chunks; ++chunk) {
+      const T* partial = gradient_partial<T>(s, args.scratch, chunk) + j;
+      const auto add = [](auto sum, auto v) { return sum + v; };
+      dgamma = map_wide(add, dgamma, widen(load_part(partial, n)));
+      dbeta = map_wide(add, dbeta, widen(load_part(partial + s.columns, n)));
+    }
+    store_part(static_cast<T*>(args.out[1]) + j, narrow(dgamma), n);
+    store_part(static_cast<T*>(args.out[2]) + j, narrow(dbeta), n);
+  }
+}
+
+template <class T>
+void run_layer_norm_grad(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
+  const LayerNormState& s = *static_cast<const LayerNormState*>(state);
+  if (s.whole) {
+    if (begin == end) return;
+    for (int64_t chunk = 0; chunk < s.chunks; ++chunk) layer_norm_grad_block<T>(s, chunk, args);
+    return combine_partials<T>(s, 0, s.columns, args);
+  }
+  if (phase == 1) return combine_partials<T>(s, begin * s.chunk_columns, min_of(end * s.chunk_columns, s.columns), args);
+  for (int64_t chunk = begin; chunk < end; ++chunk) layer_norm_grad_block<T>(s, chunk, args);
+}
+
+// ---- prepare ----
+
+void check_x(const Prepare& p, const Spec& x) {
+  if (x.rank < 1) p.fail("x must have a last axis");
+  if (x.dtype != DType::kFloat32 && x.dtype != DType::kFloat64) p.fail("x must be float32 or float64, got %s", dtype_name(x.dtype));
+}
+
+// Checks that `spec` is `x` without its first (or last) axes.
+void check_part(const Prepare& p, const Spec& spec, const Spec& x, int first, int last, const char* name) {
+  bool fits = spec.dtype == x.dtype && spec.rank == last - first;
+  for (int i = first; fits && i < last; ++i) fits = spec.dims[i - first] == x.dims[i];
+  if (!fits) p.fail("%s must have x's dtype and its axes %d to %d", name, first, last - 1);
+}
+
+LayerNormState* new_layer_norm(Prepare& p, const Spec& x, int64_t row_bytes) {
+  LayerNormState* s = static_cast<LayerNormState*>(p.new_state(sizeof(LayerNormState)));
+  s->columns = x.dim(-1);
+  s->rows = s->columns > 0 ? x.size() / s->columns : 0;
+  s->chunk_rows = max_of(4, kChunkBytes / max_of(1, row_bytes) / 4 * 4);
+  s->chunks = ceil_div(s->rows, s->chunk_rows);
+  return s;
+}
+
+void prepare_layer_norm(Prepare& p) {
+  const Spec& x = p.input(0);
+  check_x(p, x);
+  check_part(p, p.input(1), x, x.rank - 1, x.rank, "gamma");
+  check_part(p, p.input(2), x, x.rank - 1, x.rank, "beta");
+  check_part(p, p.output(0), x, 0, x.rank, "y");
+  check_part(p, p.output(1), x, 0, x.rank - 1, "mean");
+  check_part(p, p.output(2), x, 0, x.rank - 1, "rstd");
+  LayerNormState* s = new_layer_norm(p, x, x.dim(-1) * static_cast<int64_t>(dtype_size(x.dtype)));
+  s->epsilon = p.get_float("epsilon");
+  p.set_run(x.dtype == DType::kFloat32 ? run_layer_norm<float> : run_layer_norm<double>);
+  p.add_phase(s->chunks);
+}
+
+void prepare_layer_norm_grad(Prepare& p) {
+  const Spec& x = p.input(kX);
+  check_x(p, x);
+  check_part(p, p.input(kDy), x, 0, x.rank, "dy");
+  check_part(p, p.input(kGamma), x, x.rank - 1, x.rank, "gamma");
+  check_part(p, p.input(kMean), x, 0, x.rank - 1, "mean");
+  check_part(p, p.input(kRstd), x, 0, x.rank - 1, "rstd");
+  check_part(p, p.output(0), x, 0, x.rank, "dx");
+  check_part(p, p.output(1), x, x.rank - 1, x.rank, "dgamma");
+  check_part(p, p.output(2), x, x.rank - 1, x.rank, "dbeta");
+  const int64_t item = static_cast<int64_t>(dtype_size(x.dtype));
+  LayerNormState* s = new_layer_norm(p, x, 2 * x.dim(-1) * item);
+  s->chunk_columns = 128;
+  s->whole = 2 * x.size() * item <= kChunkBytes;
+  p.need_scratch(static_cast<size_t>(s->chunks * 2 * s->columns * item));
+  p.set_run(x.dtype == DType::kFloat32 ? run_layer_norm_grad<float> : run_layer_norm_grad<double>);
+  if (s->whole) return p.add_phase(1);
+  p.add_phase(s->chunks);
+  p.add_phase(ceil_div(s->columns, s->chunk_columns));
+}
+
+NN_KERNEL("layer_norm", prepare_layer_norm);
+NN_KERNEL("layer_norm_grad", prepare_layer_norm_grad);
+
+}  // namespace
+}  // namespace nnlite::NN_ISA

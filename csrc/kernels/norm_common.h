@@ -1,0 +1,74 @@
+// Shared by batch and layer normalization: double precision sums of vectors, parts of vectors, masks of tails.
+#pragma once
+#include <string.h>
+
+#include "kernels/shape_math.h"
+
+namespace nnlite::NN_ISA {
+namespace {
+
+// kLanes of T (or the first n of them): whole vectors without a branch on the tail.
+template <bool full, class T>
+NN_INLINE Vec<T> load_lanes(const T* p, int n) {
+  if constexpr (full) {
+    return load(p);
+  } else {
+    return load_part(p, n);
+  }
+}
+template <bool full, class T>
+NN_INLINE void store_lanes(T* p, Vec<T> v, int n) {
+  if constexpr (full) {
+    store(p, v);
+  } else {
+    store_part(p, v, n);
+  }
+}
+
+// The first n lanes.
+template <class T>
+NN_INLINE Mask<T> first_lanes(int n) {
+  static constexpr uint8_t kBytes[32] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  return load_mask<T>(kBytes + 16 - n);
+}
+
+// The lanes of a Vec<T> in double precision.
+template <class T>
+struct Wide;
+template <>
+struct Wide<float> {
+  Vec<double> first, last;
+};
+template <>
+struct Wide<double> {
+  Vec<double> first;
+};
+NN_INLINE Wide<float> widen(Vec<float> a) {
+  Wide<float> w;
+  to_double(a, w.first, w.last);
+  return w;
+}
+NN_INLINE Wide<double> widen(Vec<double> a) { return {a}; }
+NN_INLINE Vec<float> narrow(Wide<float> a) { return to_single(a.first, a.last); }
+NN_INLINE Vec<double> narrow(Wide<double> a) { return a.first; }
+
+// Applies `f` to the double vectors of its arguments.
+template <class F, class... W>
+NN_INLINE Wide<float> map_wide(F f, Wide<float> a, W... rest) {
+  return {f(a.first, rest.first...), f(a.last, rest.last...)};
+}
+template <class F, class... W>
+NN_INLINE Wide<double> map_wide(F f, Wide<double> a, W... rest) {
+  return {f(a.first, rest.first...)};
+}
+template <class T>
+NN_INLINE Wide<T> splat_wide(double x) {
+  if constexpr (sizeof(T) == 4) {
+    return {splat(x), splat(x)};
+  } else {
+    return {splat(x)};
+  }
+}
+
+}  // namespace
+}  // namespace nnlite::NN_ISA

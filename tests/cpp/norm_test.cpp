@@ -1,0 +1,231 @@
+#include "kernel_test.h"
+
+namespace nnlite::test {
+namespace {
+
+double get(const Buffer& b, int64_t i) { return b.spec().dtype == DType::kFloat32 ? b.at<float>(i) : b.at<double>(i); }
+void add(const Buffer& b, double amount) {
+  for (int64_t i = 0; i < b.size(); ++i) {
+    if (b.spec().dtype == DType::kFloat32) {
+      b.at<float>(i) += static_cast<float>(amount);
+    } else {
+      b.at<double>(i) += amount;
+    }
+  }
+}
+// |a - b| relative to the size of the expected values, or to `scale` where those cancel.
+void expect_close(const Buffer& got, const std::vector<double>& expected, double tolerance, double scale = 1e-30) {
+  double worst = 0;
+  for (double v : expected) scale = std::max(scale, std::fabs(v));
+  for (int64_t i = 0; i < got.size(); ++i) worst = std::max(worst, std::fabs(get(got, i) - expected[i]));
+  EXPECT_NEAR(worst / scale, 0, tolerance);
+}
+
+constexpr double kEpsilon = 1e-3;
+const Attributes kAttributes = {{"epsilon", kEpsilon}};
+
+double tolerance_of(DType dtype) { return dtype == DType::kFloat32 ? 2e-6 : 1e-14; }
+
+// ---- batch_norm ----
+
+struct Moments {
+  std::vector<double> mean, variance;
+};
+// Over the rows of a [rows, channels] matrix.
+Moments column_moments(const Buffer& x, int64_t rows, int64_t channels) {
+  Moments m = {std::vector<double>(channels), std::vector<double>(channels)};
+  for (int64_t i = 0; i < rows * channels; ++i) m.mean[i % channels] += get(x, i) / rows;
+  for (int64_t i = 0; i < rows * channels; ++i) m.variance[i % channels] += std::pow(get(x, i) - m.mean[i % channels], 2) / rows;
+  return m;
+}
+
+void check_batch_norm(int64_t rows, int64_t channels, DType dtype, double offset = 0) {
+  const Spec spec = make_spec({rows, channels}, dtype), per_channel = make_spec({channels}, dtype);
+  const Buffer x = random_buffer(spec, 1), gamma = random_buffer(per_channel, 2, 0.5, 2), beta = random_buffer(per_channel, 3);
+  add(x, offset);
+  const auto outputs = run_every_way("batch_norm", {x, gamma, beta}, {spec, per_channel, per_channel}, kAttributes);
+  const Moments m = column_moments(x, rows, channels);
+  std::vector<double> y(rows * channels);
+  for (int64_t i = 0; i < rows * channels; ++i) {
+    const int64_t c = i % channels;
+    y[i] = (get(x, i) - m.mean[c]) / std::sqrt(m.variance[c] + kEpsilon) * get(gamma, c) + get(beta, c);
+  }
+  expect_close(outputs[0], y, tolerance_of(dtype));
+  expect_close(outputs[1], m.mean, tolerance_of(dtype));
+  expect_close(outputs[2], m.variance, tolerance_of(dtype));
+}
+
+void check_batch_norm_grad(int64_t rows, int64_t channels, DType dtype) {
+  const Spec spec = make_spec({rows, channels}, dtype), per_channel = make_spec({channels}, dtype);
+  const Buffer x = random_buffer(spec, 1), dy = random_buffer(spec, 4), gamma = random_buffer(per_channel, 2, 0.5, 2), beta = random_buffer(per_channel, 3);
+  const auto forward = run_kernel("batch_norm", {x, gamma, beta}, {spec, per_channel, per_channel}, kAttributes);
+  const auto outputs = run_every_way("batch_norm_grad", {x, dy, gamma, forward[1], forward[2]}, {spec, per_channel, per_channel}, kAttributes);
+  std::vector<double> dgamma(channels), dbeta(channels), dx(rows * channels);
+  const auto xhat = [&](int64_t i) { return (get(x, i) - get(forward[1], i % channels)) / std::sqrt(get(forward[2], i % channels) + kEpsilon); };
+  for (int64_t i = 0; i < rows * channels; ++i) {
+    dgamma[i % channels] += get(dy, i) * xhat(i);
+    dbeta[i % channels] += get(dy, i);
+  }
+  double scale = 0;  // of the terms of dx, which cancel when rows are few
+  for (int64_t i = 0; i < rows * channels; ++i) {
+    const int64_t c = i % channels;
+    const double factor = get(gamma, c) / std::sqrt(get(forward[2], c) + kEpsilon);
+    dx[i] = factor * (get(dy, i) - dbeta[c] / rows - xhat(i) * dgamma[c] / rows);
+    scale = std::max(scale, factor);
+  }
+  expect_close(outputs[0], dx, 2 * tolerance_of(dtype), scale);
+  expect_close(outputs[1], dgamma, tolerance_of(dtype), 1);
+  expect_close(outputs[2], dbeta, tolerance_of(dtype), 1);
+}
+
+TEST(batch_norm_of_many_shapes) {
+  for (DType dtype : {DType::kFloat32, DType::kFloat64}) {
+    for (int64_t channels : {1, 2, 3, 7, 8, 10, 15, 16, 17, 32, 48, 50, 64, 70, 130, 300}) {
+      for (int64_t rows : {1, 2, 5, 31, 64, 65, 200, 1111}) check_batch_norm(rows, channels, dtype);
+    }
+    check_batch_norm(20011, 3, dtype);
+    check_batch_norm(5003, 64, dtype);
+    check_batch_norm(130, 2000, dtype);
+  }
+}
+
+TEST(batch_norm_gradient_of_many_shapes) {
+  for (DType dtype : {DType::kFloat32, DType::kFloat64}) {
+    for (int64_t channels : {1, 2, 3, 7, 8, 10, 15, 16, 17, 32, 48, 50, 64, 70, 130, 300}) {
+      for (int64_t rows : {2, 5, 31, 64, 65, 200, 1111}) check_batch_norm_grad(rows, channels, dtype);
+    }
+    check_batch_norm_grad(20011, 3, dtype);
+    check_batch_norm_grad(5003, 64, dtype);
+    check_batch_norm_grad(130, 2000, dtype);
+  }
+}
+
+TEST(batch_norm_is_stable_far_from_zero) {
+  // E[x^2] - mean^2 would lose every digit here.
+  check_batch_norm(4000, 5, DType::kFloat32, 1000);
+  check_batch_norm(4000, 64, DType::kFloat32, 1000);
+}
+
+TEST(batch_norm_keeps_nan_in_its_channel) {
+  const Spec spec = make_spec({100, 20}), per_channel = make_spec({20});
+  const Buffer x = random_buffer(spec), gamma = random_buffer(per_channel), beta = random_buffer(per_channel);
+  x.at<float>(7 * 20 + 3) = NAN;
+  const auto outputs = run_every_way("batch_norm", {x, gamma, beta}, {spec, per_channel, per_channel}, kAttributes);
+  for (int64_t i = 0; i < x.size(); ++i) EXPECT_EQ(std::isnan(outputs[0].at<float>(i)), i % 20 == 3);
+}
+
+TEST(batch_norm_over_leading_axes) {
+  const Spec spec = make_spec({2, 3, 5, 6}), flat = make_spec({30, 6}), per_channel = make_spec({6});
+  const Buffer x = random_buffer(spec), matrix = random_buffer(flat), gamma = random_buffer(per_channel, 2), beta = random_buffer(per_channel, 3);
+  const auto a = run_kernel("batch_norm", {x, gamma, beta}, {spec, per_channel, per_channel}, kAttributes);
+  const auto b = run_kernel("batch_norm", {matrix, gamma, beta}, {flat, per_channel, per_channel}, kAttributes);
+  EXPECT(a[0].same_bytes(b[0]) && a[1].same_bytes(b[1]) && a[2].same_bytes(b[2]));
+}
+
+// ---- layer_norm ----
+
+void check_layer_norm(int64_t rows, int64_t columns, DType dtype, double offset = 0) {
+  const Spec spec = make_spec({rows, columns}, dtype), per_column = make_spec({columns}, dtype), per_row = make_spec({rows}, dtype);
+  const Buffer x = random_buffer(spec, 1), gamma = random_buffer(per_column, 2, 0.5, 2), beta = random_buffer(per_column, 3);
+  add(x, offset);
+  const auto outputs = run_every_way("layer_norm", {x, gamma, beta}, {spec, per_row, per_row}, kAttributes);
+  std::vector<double> y(rows * columns), means, rstds;
+  for (int64_t r = 0; r < rows; ++r) {
+    double mean = 0, variance = 0;
+    for (int64_t j = 0; j < columns; ++j) mean += get(x, r * columns + j) / columns;
+    for (int64_t j = 0; j < columns; ++j) variance += std::pow(get(x, r * columns + j) - mean, 2) / columns;
+    means.push_back(mean);
+    rstds.push_back(1 / std::sqrt(variance + kEpsilon));
+    for (int64_t j = 0; j < columns; ++j) y[r * columns + j] = (get(x, r * columns + j) - mean) * rstds[r] * get(gamma, j) + get(beta, j);
+  }
+  expect_close(outputs[0], y, tolerance_of(dtype));
+  expect_close(outputs[1], means, tolerance_of(dtype));
+  expect_close(outputs[2], rstds, tolerance_of(dtype));
+}
+
+void check_layer_norm_grad(int64_t rows, int64_t columns, DType dtype) {
+  const Spec spec = make_spec({rows, columns}, dtype), per_column = make_spec({columns}, dtype), per_row = make_spec({rows}, dtype);
+  const Buffer x = random_buffer(spec, 1), dy = random_buffer(spec, 4), gamma = random_buffer(per_column, 2, 0.5, 2), beta = random_buffer(per_column, 3);
+  const auto forward = run_kernel("layer_norm", {x, gamma, beta}, {spec, per_row, per_row}, kAttributes);
+  const auto outputs = run_every_way("layer_norm_grad", {x, dy, gamma, forward[1], forward[2]}, {spec, per_column, per_column});
+  std::vector<double> dx(rows * columns), dgamma(columns), dbeta(columns);
+  double scale = 0;
+  for (int64_t r = 0; r < rows; ++r) {
+    const double mean = get(forward[1], r), rstd = get(forward[2], r);
+    double sum = 0, products = 0;
+    scale = std::max(scale, rstd);
+    const auto xhat = [&](int64_t j) { return (get(x, r * columns + j) - mean) * rstd; };
+    for (int64_t j = 0; j < columns; ++j) {
+      const double up = get(dy, r * columns + j), g = up * get(gamma, j);
+      sum += g;
+      products += g * xhat(j);
+      dgamma[j] += up * xhat(j);
+      dbeta[j] += up;
+    }
+    for (int64_t j = 0; j < columns; ++j) {
+      dx[r * columns + j] = rstd * (get(dy, r * columns + j) * get(gamma, j) - sum / columns - xhat(j) * products / columns);
+    }
+  }
+  expect_close(outputs[0], dx, 2 * tolerance_of(dtype), scale);
+  expect_close(outputs[1], dgamma, tolerance_of(dtype), 1);
+  expect_close(outputs[2], dbeta, tolerance_of(dtype), 1);
+}
+
+TEST(layer_norm_of_many_shapes) {
+  for (DType dtype : {DType::kFloat32, DType::kFloat64}) {
+    for (int64_t columns : {1, 2, 3, 7, 8, 9, 15, 16, 17, 40, 64, 65, 100, 256, 300, 1000}) {
+      for (int64_t rows : {1, 3, 4, 7, 50}) check_layer_norm(rows, columns, dtype);
+    }
+    check_layer_norm(1000, 70, dtype);
+    check_layer_norm(3, 40000, dtype);
+  }
+}
+
+TEST(layer_norm_gradient_of_many_shapes) {
+  for (DType dtype : {DType::kFloat32, DType::kFloat64}) {
+    for (int64_t columns : {2, 3, 7, 8, 9, 15, 16, 17, 40, 64, 65, 100, 256, 300, 1000}) {
+      for (int64_t rows : {1, 3, 4, 7, 50}) check_layer_norm_grad(rows, columns, dtype);
+    }
+    check_layer_norm_grad(1000, 70, dtype);
+    check_layer_norm_grad(3, 40000, dtype);
+  }
+}
+
+TEST(layer_norm_is_stable_far_from_zero) {
+  check_layer_norm(20, 500, DType::kFloat32, 1000);
+}
+
+TEST(layer_norm_of_a_row_does_not_depend_on_its_neighbours) {
+  const Spec many = make_spec({11, 77}), one = make_spec({1, 77}), per_column = make_spec({77});
+  const Buffer x = random_buffer(many), gamma = random_buffer(per_column, 2), beta = random_buffer(per_column, 3);
+  const Buffer all = run_kernel("layer_norm", {x, gamma, beta}, {many, make_spec({11}), make_spec({11})}, kAttributes)[0];
+  for (int64_t r = 0; r < 11; ++r) {
+    Buffer row(one);
+    std::memcpy(row.data(), x.as<float>() + r * 77, one.bytes());
+    const Buffer alone = run_kernel("layer_norm", {row, gamma, beta}, {one, make_spec({1}), make_spec({1})}, kAttributes)[0];
+    EXPECT(std::memcmp(alone.data(), all.as<float>() + r * 77, one.bytes()) == 0);
+  }
+}
+
+TEST(norms_of_nothing) {
+  const Spec per_channel = make_spec({5});
+  const Buffer gamma = random_buffer(per_channel), beta = random_buffer(per_channel);
+  run_every_way("layer_norm", {Buffer(make_spec({0, 5})), gamma, beta}, {make_spec({0, 5}), make_spec({0}), make_spec({0})}, kAttributes);
+  const auto gradient = run_every_way("layer_norm_grad", {Buffer(make_spec({0, 5})), Buffer(make_spec({0, 5})), gamma, Buffer(make_spec({0})), Buffer(make_spec({0}))},
+                                      {make_spec({0, 5}), per_channel, per_channel});
+  for (int64_t i = 0; i < 5; ++i) EXPECT(gradient[1].at<float>(i) == 0 && gradient[2].at<float>(i) == 0);
+  const auto batch = run_every_way("batch_norm", {Buffer(make_spec({0, 5})), gamma, beta}, {make_spec({0, 5}), per_channel, per_channel}, kAttributes);
+  for (int64_t i = 0; i < 5; ++i) EXPECT(std::isnan(batch[1].at<float>(i)));
+}
+
+TEST(norms_reject_what_does_not_fit) {
+  const Buffer x = random_buffer({4, 5}), gamma = random_buffer({5}), short_gamma = random_buffer({4});
+  EXPECT_THROWS(run_kernel("batch_norm", {x, short_gamma, gamma}, {x.spec(), gamma.spec(), gamma.spec()}, kAttributes), std::invalid_argument,
+                "gamma must be a float32 vector of 5 channels");
+  EXPECT_THROWS(run_kernel("layer_norm", {x, gamma, short_gamma}, {x.spec(), make_spec({4}), make_spec({4})}, kAttributes), std::invalid_argument,
+                "beta must have x's dtype and its axes 1 to 1");
+  EXPECT_THROWS(run_kernel("layer_norm", {x, gamma, gamma}, {x.spec(), make_spec({4}), make_spec({4})}), std::invalid_argument, "epsilon");
+}
+
+}  // namespace
+}  // namespace nnlite::test
