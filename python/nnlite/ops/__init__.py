@@ -23,6 +23,7 @@ from nnlite.ops import (  # noqa: F401  imported for their declarations
     manipulation,
     normalization,
     optimizer,
+    packing,
     products,
     random_ops,
     reductions,
