@@ -1,0 +1,49 @@
+"""Layers."""
+
+from nnlite.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax  # noqa: F401
+from nnlite.layers.batch_normalization import BatchNormalization  # noqa: F401
+from nnlite.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose  # noqa: F401
+from nnlite.layers.core import Identity, Lambda, Masking, Rescaling, Wrapper  # noqa: F401
+from nnlite.layers.dense import Dense  # noqa: F401
+from nnlite.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D  # noqa: F401
+from nnlite.layers.embedding import Embedding  # noqa: F401
+from nnlite.layers.input_layer import Input, InputLayer  # noqa: F401
+from nnlite.layers.input_spec import InputSpec  # noqa: F401
+from nnlite.layers.layer import Layer  # noqa: F401
+from nnlite.layers.merging import (  # noqa: F401
+    Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract, add, average, concatenate, dot, maximum, minimum, multiply, subtract,
+)
+from nnlite.layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization  # noqa: F401
+from nnlite.layers.pooling import (  # noqa: F401
+    AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, MaxPooling1D, MaxPooling2D,
+)
+from nnlite.layers.regularization import (  # noqa: F401
+    ActivityRegularization, AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D,
+)
+from nnlite.layers.reshaping import Flatten, Permute, RepeatVector, Reshape  # noqa: F401
+from nnlite.layers.resizing import Cropping1D, Cropping2D, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D  # noqa: F401
+
+Convolution1D, Convolution2D = Conv1D, Conv2D
+Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspose
+SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
+AvgPool1D, AvgPool2D, MaxPool1D, MaxPool2D = AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
+GlobalAvgPool1D, GlobalAvgPool2D, GlobalMaxPool1D, GlobalMaxPool2D = GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D
+
+
+def serialize(layer):
+    """The config dict that `deserialize` reads."""
+    from nnlite.saving import serialize_keras_object
+
+    return serialize_keras_object(layer)
+
+
+def deserialize(config, custom_objects=None):
+    """The layer of a config dict.
+
+    >>> layer = deserialize(serialize(Dense(2, name="a")))
+    >>> layer.units, layer.name
+    (2, 'a')
+    """
+    from nnlite.saving import deserialize_keras_object
+
+    return deserialize_keras_object(config, custom_objects)
