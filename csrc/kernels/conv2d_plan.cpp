@@ -54,15 +54,6 @@ ConvAxis read_axis(const Prepare& prepare, const char* name, int64_t in, int64_t
   return {in, out, taps, stride, dilation, padding[0]};
 }
 
-Activation read_activation(const Prepare& prepare) {
-  const char* name = prepare.get_string("activation", "none");
-  if (!std::strcmp(name, "relu")) return Activation::kRelu;
-  if (!std::strcmp(name, "sigmoid")) return Activation::kSigmoid;
-  if (!std::strcmp(name, "tanh")) return Activation::kTanh;
-  if (std::strcmp(name, "none")) prepare.fail("activation must be none, relu, sigmoid or tanh, got %s", name);
-  return Activation::kNone;
-}
-
 // The kernel of a dense convolution must be [rows, cols, channels / groups, filters].
 void check_kernel(const Prepare& prepare, const ConvGeometry& g, const int64_t* shape) {
   if (shape[2] != g.channels / g.groups || shape[3] != g.filters) {
@@ -79,13 +70,33 @@ int64_t read_groups(const Prepare& prepare) {
   return groups;
 }
 
-void check_kernel_spec(const Prepare& prepare, const Spec& w, DType dtype) {
+// Gives each convolution its place in the scratch that will hold packed weights.
+void place_weights(Prepare& prepare, DensePlan* plan) {
+  int64_t elements = 0;
+  for (int64_t i = 0; i < plan->conv_count; ++i) {
+    plan->convs[i].weights = elements;
+    elements += plan->groups * plan->convs[i].group_weights;
+  }
+  if (!plan->in_place) prepare.need_scratch(elements * dtype_size(plan->dtype));
+}
+
+}  // namespace
+
+void check_conv_kernel(const Prepare& prepare, const Spec& w, DType dtype) {
   if (w.rank != 4) prepare.fail("the kernel must have rank 4 (rows, columns, channels, filters), got rank %d", w.rank);
   if (w.dtype != dtype) prepare.fail("the kernel must be %s as the images, got %s", dtype_name(dtype), dtype_name(w.dtype));
 }
 
-// Memory for a plan with room for `convs` convolutions and `segments` segments.
-DensePlan* new_plan(Prepare& prepare, int64_t convs, int64_t segments, ConvSegment** segment_room) {
+Activation read_conv_activation(const Prepare& prepare) {
+  const char* name = prepare.get_string("activation", "none");
+  if (!std::strcmp(name, "relu")) return Activation::kRelu;
+  if (!std::strcmp(name, "sigmoid")) return Activation::kSigmoid;
+  if (!std::strcmp(name, "tanh")) return Activation::kTanh;
+  if (std::strcmp(name, "none")) prepare.fail("activation must be none, relu, sigmoid or tanh, got %s", name);
+  return Activation::kNone;
+}
+
+DensePlan* new_dense_plan(Prepare& prepare, int64_t convs, int64_t segments, ConvSegment** segment_room) {
   const size_t bytes = sizeof(DensePlan) + convs * sizeof(DenseConv) + segments * sizeof(ConvSegment);
   char* memory = static_cast<char*>(prepare.new_state(bytes));
   DensePlan* plan = reinterpret_cast<DensePlan*>(memory);
@@ -95,8 +106,7 @@ DensePlan* new_plan(Prepare& prepare, int64_t convs, int64_t segments, ConvSegme
   return plan;
 }
 
-// Fills what follows from the two axes: reading steps and segments. `in_cols`, `in_channels` describe the image read.
-void lay_out(DenseConv* conv, const ConvAxis& rows, const ConvAxis& cols, int64_t in_channels, const DensePlan& plan, ConvSegment** room) {
+void lay_out_dense(DenseConv* conv, const ConvAxis& rows, const ConvAxis& cols, int64_t in_channels, const DensePlan& plan, ConvSegment** room) {
   conv->col_in = cols.stride * in_channels;
   conv->row_in = rows.stride * cols.in * in_channels;
   conv->image_in = rows.in * cols.in * in_channels;
@@ -116,8 +126,7 @@ void lay_out(DenseConv* conv, const ConvAxis& rows, const ConvAxis& cols, int64_
   *room = conv->col_segments + conv->col_segment_count;
 }
 
-// Cuts the work of all convolutions alike and adds the phases.
-void cut_work(Prepare& prepare, DensePlan* plan, int64_t work) {
+void cut_dense_work(Prepare& prepare, DensePlan* plan, int64_t work) {
   const DenseConv& conv = plan->convs[0];
   const int64_t wanted = min(max<int64_t>(work / kChunkWork, 1), kMostChunks);
   const int64_t image_bytes = max<int64_t>(conv.image_in * static_cast<int64_t>(dtype_size(plan->dtype)), 1);
@@ -143,18 +152,6 @@ void cut_work(Prepare& prepare, DensePlan* plan, int64_t work) {
   if (!plan->in_place) prepare.add_phase(plan->conv_count * plan->groups * plan->panels * plan->pack_rows);
   prepare.add_phase(plan->conv_count * plan->groups * plan->image_blocks * plan->row_blocks * plan->col_blocks * plan->panel_blocks);
 }
-
-// Gives each convolution its place in the scratch that will hold packed weights.
-void place_weights(Prepare& prepare, DensePlan* plan) {
-  int64_t elements = 0;
-  for (int64_t i = 0; i < plan->conv_count; ++i) {
-    plan->convs[i].weights = elements;
-    elements += plan->groups * plan->convs[i].group_weights;
-  }
-  if (!plan->in_place) prepare.need_scratch(elements * dtype_size(plan->dtype));
-}
-
-}  // namespace
 
 ConvGeometry read_conv_geometry(const Prepare& prepare, const Spec& x, const Spec& y, const int64_t* kernel_size, int64_t groups) {
   if (x.rank != 4 || y.rank != 4) {
@@ -237,14 +234,14 @@ DensePlan* plan_conv2d(Prepare& prepare) {
   if (packed) {
     if (prepare.get_ints("kernel_shape", shape, 4) != 4) prepare.fail("packed weights need the attribute kernel_shape with 4 integers");
   } else {
-    check_kernel_spec(prepare, w, prepare.input(0).dtype);
+    check_conv_kernel(prepare, w, prepare.input(0).dtype);
     std::copy(w.dims, w.dims + 4, shape);
   }
   const ConvGeometry g = read_conv_geometry(prepare, prepare.input(0), prepare.output(0), shape, read_groups(prepare));
   check_kernel(prepare, g, shape);
 
   ConvSegment* room;
-  DensePlan* plan = new_plan(prepare, 1, max_segments(g.rows) + max_segments(g.cols), &room);
+  DensePlan* plan = new_dense_plan(prepare, 1, max_segments(g.rows) + max_segments(g.cols), &room);
   plan->dtype = g.dtype;
   plan->batch = g.batch;
   plan->groups = g.groups;
@@ -255,9 +252,9 @@ DensePlan* plan_conv2d(Prepare& prepare) {
   plan->panels = ceil_div(plan->columns, kPanelColumns);
   plan->packed = packed;
   plan->bias = bias;
-  plan->activation = read_activation(prepare);
+  plan->activation = read_conv_activation(prepare);
   DenseConv* conv = plan->convs;
-  lay_out(conv, g.rows, g.cols, g.channels, *plan, &room);
+  lay_out_dense(conv, g.rows, g.cols, g.channels, *plan, &room);
   conv->origin_out = 0;
   conv->col_out = g.filters;
   conv->row_out = g.cols.out * g.filters;
@@ -276,7 +273,7 @@ DensePlan* plan_conv2d(Prepare& prepare) {
   plan->ldb = g.filters;
   plan->in_place = packed || (plan->columns % kPanelMultiple == 0 && (same_layout || pixels <= kInPlacePixels));
   place_weights(prepare, plan);
-  cut_work(prepare, plan, pixels * g.filters * g.rows.taps * g.cols.taps * plan->depth);
+  cut_dense_work(prepare, plan, pixels * g.filters * g.rows.taps * g.cols.taps * plan->depth);
   return plan;
 }
 
@@ -285,7 +282,7 @@ DensePlan* plan_conv2d_input_grad(Prepare& prepare) {
     prepare.fail("needs 2 inputs (dy, kernel) and 1 output, got %d and %d", prepare.num_inputs(), prepare.num_outputs());
   }
   const Spec& w = prepare.input(1);
-  check_kernel_spec(prepare, w, prepare.input(0).dtype);
+  check_conv_kernel(prepare, w, prepare.input(0).dtype);
   const ConvGeometry g = read_conv_geometry(prepare, prepare.output(0), prepare.input(0), w.dims, read_groups(prepare));
   check_kernel(prepare, g, w.dims);
 
@@ -296,7 +293,7 @@ DensePlan* plan_conv2d_input_grad(Prepare& prepare) {
     segments += max_segments(phase_axis(g.rows, i / col_phases).axis) + max_segments(phase_axis(g.cols, i % col_phases).axis);
   }
   ConvSegment* room;
-  DensePlan* plan = new_plan(prepare, row_phases * col_phases, segments, &room);
+  DensePlan* plan = new_dense_plan(prepare, row_phases * col_phases, segments, &room);
   plan->dtype = g.dtype;
   plan->batch = g.batch;
   plan->groups = g.groups;
@@ -311,14 +308,14 @@ DensePlan* plan_conv2d_input_grad(Prepare& prepare) {
     const int64_t row = i / col_phases, col = i % col_phases;
     conv->row_phase = phase_axis(g.rows, row);
     conv->col_phase = phase_axis(g.cols, col);
-    lay_out(conv, conv->row_phase.axis, conv->col_phase.axis, g.filters, *plan, &room);
+    lay_out_dense(conv, conv->row_phase.axis, conv->col_phase.axis, g.filters, *plan, &room);
     conv->origin_out = (row * g.cols.in + col) * g.channels;
     conv->col_out = g.cols.stride * g.channels;
     conv->row_out = g.rows.stride * g.cols.in * g.channels;
     conv->image_out = g.rows.in * g.cols.in * g.channels;
   }
   place_weights(prepare, plan);
-  cut_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * g.rows.taps * g.cols.taps * plan->columns);
+  cut_dense_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * g.rows.taps * g.cols.taps * plan->columns);
   return plan;
 }
 
@@ -328,14 +325,14 @@ DensePlan* plan_conv2d_pack(Prepare& prepare) {
   }
   const Spec& w = prepare.input(0);
   const Spec& packed = prepare.output(0);
-  check_kernel_spec(prepare, w, w.dtype);
+  check_conv_kernel(prepare, w, w.dtype);
   if (w.dtype != DType::kFloat32 && w.dtype != DType::kFloat64) prepare.fail("the kernel must be float32 or float64, got %s", dtype_name(w.dtype));
   const int64_t groups = read_groups(prepare);
   if (w.dims[3] % groups) {
     prepare.fail("groups (%lld) must divide the filters (%lld)", static_cast<ll>(groups), static_cast<ll>(w.dims[3]));
   }
   ConvSegment* room;
-  DensePlan* plan = new_plan(prepare, 1, 0, &room);
+  DensePlan* plan = new_dense_plan(prepare, 1, 0, &room);
   plan->dtype = w.dtype;
   plan->groups = groups;
   plan->depth = w.dims[2];
@@ -360,7 +357,7 @@ KernelGradPlan* plan_conv2d_kernel_grad(Prepare& prepare) {
     prepare.fail("needs 2 inputs (x, dy) and 1 output, got %d and %d", prepare.num_inputs(), prepare.num_outputs());
   }
   const Spec& dw = prepare.output(0);
-  check_kernel_spec(prepare, dw, prepare.input(0).dtype);
+  check_conv_kernel(prepare, dw, prepare.input(0).dtype);
   const ConvGeometry g = read_conv_geometry(prepare, prepare.input(0), prepare.input(1), dw.dims, read_groups(prepare));
   check_kernel(prepare, g, dw.dims);
 

@@ -57,6 +57,7 @@ struct DenseConv {
   int64_t row_segment_count, col_segment_count;
   ConvSegment *row_segments, *col_segments;
   PhaseAxis row_phase, col_phase;  // only for input gradients: where the weights come from
+  int64_t weight_row, weight_col;  // depthwise only: elements between the weights of neighbouring taps, from the first one at `weights`
 };
 
 // A forward convolution (one DenseConv) or an input gradient (one for every pair of phases).
@@ -71,9 +72,21 @@ struct DensePlan {
   Activation activation;
   int64_t pack_rows;  // kernel rows of the largest DenseConv: weights are packed by (DenseConv, group, panel, kernel row)
   int64_t image_blocks, row_blocks, col_blocks, panel_blocks;
+  int64_t multiplier;  // depthwise only: filters per channel
   int64_t conv_count;
   DenseConv* convs;
 };
+
+// Parts of plans shared with the depthwise kernels.
+// The kernel must have rank 4 and the dtype of the images.
+void check_conv_kernel(const Prepare& prepare, const Spec& w, DType dtype);
+Activation read_conv_activation(const Prepare& prepare);
+// A new state with room for `convs` convolutions and `segments` segments.
+DensePlan* new_dense_plan(Prepare& prepare, int64_t convs, int64_t segments, ConvSegment** segment_room);
+// Fills what follows from the axes of a convolution that reads images of `in_channels` channels; takes its segments from *room.
+void lay_out_dense(DenseConv* conv, const ConvAxis& rows, const ConvAxis& cols, int64_t in_channels, const DensePlan& plan, ConvSegment** room);
+// Cuts `work` multiply-adds into chunks, all convolutions alike, and adds the phases: packing unless in_place, then computing.
+void cut_dense_work(Prepare& prepare, DensePlan* plan, int64_t work);
 
 // Fill a new state, ask for scratch and add the phases: packing unless in_place, then computing.
 DensePlan* plan_conv2d(Prepare& prepare);
