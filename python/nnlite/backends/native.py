@@ -26,7 +26,7 @@ def _prepare(op, specs, attributes):
     output_specs = op.specs(specs, attributes)
     if op.traits.view:
         shape = output_specs[0].shape
-        return output_specs, lambda array: (array.reshape(shape),)
+        return output_specs, lambda array, *others: (array.reshape(shape),)
     kernel, attributes = kernel_call(op, attributes, specs, output_specs)
     return output_specs, _core.EagerStep(kernel, list(specs), list(output_specs), attributes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnlite.graph.bfloat16 import bfloat16_bits, float32_of_bits
 from nnlite.graph.spec import NUMPY_DTYPE
 
 
@@ -13,11 +14,19 @@ def empty(spec):
 
 def run_eager(op, specs, arrays, attributes):
     output_specs = op.specs(specs, attributes)
+    arrays = [float32_of_bits(a) if s.dtype == "bfloat16" else a for s, a in zip(specs, arrays)]
     with np.errstate(all="ignore"):
         results = op.reference(*arrays, **attributes)
     if type(results) is not tuple:
         results = (results,)
-    return output_specs, tuple([np.ascontiguousarray(r, NUMPY_DTYPE[s.dtype]).reshape(s.shape) for r, s in zip(results, output_specs)])
+    return output_specs, tuple([_stored(r, s) for r, s in zip(results, output_specs)])
+
+
+def _stored(result, spec):
+    """A reference's result as the array of a tensor: its own memory, in the dtype's numpy form."""
+    if spec.dtype == "bfloat16":
+        return bfloat16_bits(result).reshape(spec.shape)
+    return np.array(result, NUMPY_DTYPE[spec.dtype], order="C").reshape(spec.shape)
 
 
 class GraphRunner:

@@ -42,7 +42,10 @@ def _run_now(op, inputs, attributes) -> tuple:
         found = memo.get(key)
         if found is not None:
             return found[0]
-    specs, arrays = run_eager(op, [t.spec for t in inputs], [t.data for t in inputs], attributes)
+    arrays = [t.data for t in inputs]
+    if op.traits.view and inputs[0].variable is not None:
+        arrays[0] = arrays[0].copy()  # a view must not see later assignments
+    specs, arrays = run_eager(op, [t.spec for t in inputs], arrays, attributes)
     if state.recording:
         node = Node(op, inputs, attributes, specs, arrays, state.scope)
         outputs = tuple([Tensor(s, a, node, i) for i, (s, a) in enumerate(zip(specs, arrays))])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnlite.graph.apply import state
 from nnlite.graph.op import Traits, no_gradient, primitive
 from nnlite.graph.spec import FLOATS
 from nnlite.graph.symbolic import KerasTensor
@@ -120,9 +119,9 @@ def _stop_gradient(x):
 def stop_gradient(variable):
     """The same values, through which no gradient flows."""
     x = to_tensor(variable)
-    if x.data is not None:
-        return Tensor(x.spec, x.data)
-    return _stop_gradient(x) if state.trace is not None else x
+    if x.data is None:
+        return _stop_gradient(x)
+    return Tensor(x.spec, x.data if x.variable is None else x.data.copy())
 
 
 @public

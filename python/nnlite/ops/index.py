@@ -27,7 +27,7 @@ def _scatter_add_rows_reference(ids, dy, rows):
     known = _known(ids, rows).reshape(-1)
     inner = dy.shape[ids.ndim :]
     out = np.zeros((rows, *inner), dy.dtype)
-    np.add.at(out, ids.reshape(-1)[known], dy.reshape(-1, *inner)[known])
+    np.add.at(out, ids.reshape(-1)[known], dy.reshape(ids.size, *inner)[known])
     return out
 
 

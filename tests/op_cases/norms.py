@@ -1,0 +1,27 @@
+"""Cases of batch and layer normalization."""
+
+import numpy as np
+
+from .case import Case, floats
+
+_SHAPES = ((6, 3), (2, 4, 4, 5), (8, 17), (3, 5, 64), (2, 1), (40, 33))
+_LOOSE = {"tolerance": 128, "scale": None}
+
+
+def _cases():
+    for shape in _SHAPES:
+        c = shape[-1]
+        x, dy, gamma, beta = floats(*shape) + 0.5, floats(*shape, seed=1), floats(c, seed=2), floats(c, seed=3)
+        axes = tuple(range(len(shape) - 1))
+        mean, variance = x.mean(axes), x.var(axes)
+        second = x.size < 200
+        yield Case("batch_norm", (x, gamma, beta), {"epsilon": 1e-3}, second=second, **_LOOSE)
+        yield Case("batch_norm_grad", (x, dy, gamma, mean, variance), {"epsilon": 1e-3}, second=False, gradient=second, **_LOOSE)
+        rows, rstd = x.mean(-1), 1 / np.sqrt(x.var(-1) + 1e-3)
+        yield Case("layer_norm", (x, gamma, beta), {"epsilon": 1e-3}, second=second and c > 1, **_LOOSE)
+        yield Case("layer_norm_grad", (x, dy, gamma, rows, rstd), {}, second=False, gradient=second, **_LOOSE)
+    yield Case("layer_norm", (floats(7), floats(7, seed=1), floats(7, seed=2)), {"epsilon": 1e-5}, **_LOOSE)
+    yield Case("batch_norm", (np.full((4, 3), 2.0), floats(3), floats(3, seed=1)), {"epsilon": 1e-3}, gradient=False, tolerance=128, scale=1.0)
+
+
+CASES = list(_cases())
