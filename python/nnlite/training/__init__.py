@@ -1,0 +1,5 @@
+"""Training: compile, fit, evaluate, predict."""
+
+from __future__ import annotations
+
+from nnlite.training.trainer import Trainer as Trainer
