@@ -11,6 +11,8 @@ constexpr int64_t kCopyRows = 96;        // from here on copying B into panels p
 constexpr int64_t kNarrowCopyRows = 32;  // the same for narrow tiles, which read B more often
 constexpr int64_t kStreamColumns = 512;  // of a chunk that reads rows of B as streams
 constexpr int64_t kLeastRows = 48;       // of a chunk whose B is ready
+constexpr int64_t kFewRows = 12;         // of a chunk where there would be fewer chunks than kFewChunks otherwise
+constexpr int64_t kFewChunks = 16;
 constexpr int64_t kLeastPackRows = 192;  // of a chunk that copies or transposes its own B
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -118,6 +120,9 @@ void plan_grid(int64_t wanted, bool brings_b, MatmulPlan* plan) {
   const int64_t rows = clamp(plan->m / kLeastRows, 1, wanted);
   plan->column_chunks = clamp(panels, 1, ceil_div(wanted, rows < 8 ? rows : 8));
   plan->row_chunks = clamp(ceil_div(wanted, plan->column_chunks), 1, rows);
+  // Small outputs of long sums: fewer rows a chunk rather than idle threads.
+  const int64_t enough = clamp(plan->m / kFewRows, 1, ceil_div(wanted < kFewChunks ? wanted : kFewChunks, plan->column_chunks));
+  if (plan->row_chunks < enough) plan->row_chunks = enough;
 }
 
 // A's rows (or those of A^T) lie so that they share few cache sets: its blocks are worth a copy when many columns use it.
