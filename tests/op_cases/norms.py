@@ -19,7 +19,9 @@ def _cases():
         yield Case("batch_norm_grad", (x, dy, gamma, mean, variance), {"epsilon": 1e-3}, second=False, gradient=second, **_LOOSE)
         rows, rstd = x.mean(-1), 1 / np.sqrt(x.var(-1) + 1e-3)
         yield Case("layer_norm", (x, gamma, beta), {"epsilon": 1e-3}, second=second and c > 1, **_LOOSE)
-        yield Case("layer_norm_grad", (x, dy, gamma, rows, rstd), {}, second=False, gradient=second, **_LOOSE)
+        # One channel: dx is 0, the rest of terms about as large as rstd.
+        size = None if c > 1 else float(np.abs(rstd).max())
+        yield Case("layer_norm_grad", (x, dy, gamma, rows, rstd), {}, tolerance=128, scale=size, second=False, gradient=second)
     yield Case("layer_norm", (floats(7), floats(7, seed=1), floats(7, seed=2)), {"epsilon": 1e-5}, **_LOOSE)
     yield Case("batch_norm", (np.full((4, 3), 2.0), floats(3), floats(3, seed=1)), {"epsilon": 1e-3}, gradient=False, tolerance=128, scale=1.0)
 

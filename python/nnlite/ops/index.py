@@ -6,6 +6,8 @@ import numpy as np
 
 from nnlite.graph.op import Traits, no_gradient, primitive
 from nnlite.graph.spec import Spec
+from nnlite.ops import elementwise as e, movement
+from nnlite.ops._scalars import scalar
 
 _INTS = ("int32", "int64")
 
@@ -43,7 +45,15 @@ def take_rows(table, ids):
     return Spec(ids.shape + table.shape[1:], table.dtype)
 
 
-@primitive(gradients=(no_gradient, lambda node, g: take_rows(g, node.inputs[0])), reference=_scatter_add_rows_reference)
+def _scatter_gradient(node, g):
+    # Rows that were left out have no gradient, while take_rows would give NaN for them.
+    ids, dy = node.inputs
+    known = e.logical_and(e.greater_equal(ids, scalar(0, ids.spec.dtype)), e.less(ids, scalar(node.attributes["rows"], ids.spec.dtype)))
+    known = movement.reshape(known, shape=ids.spec.shape + (1,) * (len(dy.spec.shape) - len(ids.spec.shape)))
+    return e.where(known, take_rows(g, ids), scalar(0.0, g.spec.dtype))
+
+
+@primitive(gradients=(no_gradient, _scatter_gradient), reference=_scatter_add_rows_reference)
 def scatter_add_rows(ids, dy, *, rows):
     """Zeros [rows, ...] to which row dy[i] is added at ids[i]. Ids outside the table are left out."""
     if ids.dtype not in _INTS or dy.shape[: len(ids.shape)] != ids.shape or dy.dtype == "bool":

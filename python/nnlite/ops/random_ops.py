@@ -10,6 +10,7 @@ from nnlite.graph.op import Traits, no_gradient, primitive
 from nnlite.graph.spec import FLOATS, Spec
 
 _KEY = Spec((2,), "int64")
+_DTYPES = ("float32", "float64")
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (np.uint32(0x9E3779B9), np.uint32(0xBB67AE85))
 _ROUNDS = 10
@@ -32,16 +33,37 @@ def philox_words(key: np.ndarray, count: int) -> np.ndarray:
     return np.stack([c0, c1, c2, c3], axis=-1).reshape(-1)[:count]
 
 
+def _long_words(key: np.ndarray, count: int) -> np.ndarray:
+    """64-bit words: element i joins words 2 i (low half) and 2 i + 1."""
+    return philox_words(key, 2 * count).view(np.uint64)
+
+
 def uniform_values(key: np.ndarray, count: int) -> np.ndarray:
     """Uniform float32 numbers in [0, 1): the upper 24 bits of each word."""
     return (philox_words(key, count) >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
-def _normal_values(key, count):
-    # Box-Muller on pairs of words; 1 - u is never 0, so the logarithm is finite.
-    u = uniform_values(key, count + count % 2).astype(np.float64).reshape(-1, 2)
-    radius, angle = np.sqrt(-2 * np.log1p(-u[:, 0])), 2 * math.pi * u[:, 1]
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1).reshape(-1)[:count]
+def _uniform_reference(key, shape, dtype):
+    count = math.prod(shape)
+    if dtype == "float32":
+        return uniform_values(key, count).reshape(shape)
+    return ((_long_words(key, count) >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(shape)
+
+
+def _normal_reference(key, shape, dtype):
+    # Box-Muller on pairs of draws (a, b): r cos(t) and r sin(t). u is never 0, so the logarithm is finite.
+    count = math.prod(shape)
+    if dtype == "float32":
+        a, b = philox_words(key, count + count % 2).reshape(-1, 2).T
+        u = (a >> np.uint32(1)).astype(np.float32).astype(np.float64) * 2.0**-31 + 2.0**-32
+        angle = b.astype(np.float64) * (2 * math.pi * 2.0**-32)
+    else:
+        a, b = _long_words(key, count + count % 2).reshape(-1, 2).T
+        u = (a >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54
+        angle = b.astype(np.float64) * (2 * math.pi * 2.0**-64)
+    radius = np.sqrt(-2 * np.log(u))
+    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+    return pairs.reshape(-1)[:count].reshape(shape).astype(dtype)
 
 
 def _check(name: str, key: Spec, shape, dtype, dtypes) -> Spec:
@@ -55,26 +77,27 @@ def _check(name: str, key: Spec, shape, dtype, dtypes) -> Spec:
 _RANDOM = Traits(random=True, cost=lambda inputs, outputs, attributes: 30.0 * outputs[0].size)
 
 
-@primitive(gradients=(no_gradient,), reference=lambda key, shape, dtype: uniform_values(key, math.prod(shape)).reshape(shape), traits=_RANDOM)
+@primitive(gradients=(no_gradient,), reference=_uniform_reference, traits=_RANDOM)
 def random_uniform(key, *, shape, dtype):
-    """Uniform numbers in [0, 1), multiples of 2**-24."""
-    return _check("random_uniform", key, shape, dtype, FLOATS)
+    """Uniform numbers in [0, 1): multiples of 2**-24, in float64 of 2**-53."""
+    return _check("random_uniform", key, shape, dtype, _DTYPES)
 
 
-@primitive(gradients=(no_gradient,), reference=lambda key, shape, dtype: _normal_values(key, math.prod(shape)).reshape(shape), traits=_RANDOM)
+@primitive(gradients=(no_gradient,), reference=_normal_reference, traits=_RANDOM)
 def random_normal(key, *, shape, dtype):
     """Normal numbers of mean 0 and deviation 1."""
-    return _check("random_normal", key, shape, dtype, FLOATS)
+    return _check("random_normal", key, shape, dtype, _DTYPES)
 
 
 def _bits_reference(key, shape, dtype):
-    words = philox_words(key, math.prod(shape)).reshape(shape)
-    return words.view(np.int32) if dtype == "int32" else words.astype(np.int64)
+    count = math.prod(shape)
+    words = philox_words(key, count).view(np.int32) if dtype == "int32" else _long_words(key, count).view(np.int64)
+    return words.reshape(shape)
 
 
 @primitive(gradients=(no_gradient,), reference=_bits_reference, traits=_RANDOM)
 def random_bits(key, *, shape, dtype):
-    """Random 32-bit words: as int32 the bit pattern, as int64 the number 0..2**32-1."""
+    """Random words of all values of int32 or int64."""
     return _check("random_bits", key, shape, dtype, ("int32", "int64"))
 
 
