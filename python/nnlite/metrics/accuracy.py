@@ -18,6 +18,12 @@ def _matches(labels, predicted):
     return ops.cast(ops.equal(labels, predicted), config.floatx())
 
 
+def _largest(scores):
+    """The class with the largest score. Softmax keeps the order, so its input does as well and the op may become unneeded in training."""
+    node = scores.node
+    return ops.argmax(node.inputs[0] if node is not None and node.op.name == "softmax" else scores, axis=-1)
+
+
 def accuracy(y_true, y_pred):
     """1 where target and prediction are equal, else 0.
 
@@ -44,7 +50,7 @@ def categorical_accuracy(y_true, y_pred):
     >>> categorical_accuracy([[0.0, 1.0]], [[0.2, 0.8]]).tolist()
     [1.0]
     """
-    return _matches(ops.argmax(ops.convert_to_tensor(y_true), axis=-1), ops.argmax(ops.convert_to_tensor(y_pred), axis=-1))
+    return _matches(ops.argmax(ops.convert_to_tensor(y_true), axis=-1), _largest(ops.convert_to_tensor(y_pred)))
 
 
 def sparse_categorical_accuracy(y_true, y_pred):
@@ -56,7 +62,7 @@ def sparse_categorical_accuracy(y_true, y_pred):
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
         y_true = ops.squeeze(y_true, -1)
-    predicted = ops.argmax(y_pred, axis=-1)
+    predicted = _largest(y_pred)
     if tuple(y_true.shape) != tuple(predicted.shape):
         raise ValueError(
             f"sparse_categorical_accuracy expects integer labels of shape {tuple(predicted.shape)} for predictions of shape {tuple(y_pred.shape)}; "

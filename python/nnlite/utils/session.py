@@ -1,0 +1,36 @@
+"""State of the whole library: random seeds and names."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+from nnlite.random.seed_generator import set_global_seed
+from nnlite.utils.naming import reset_names
+
+
+def set_random_seed(seed: int) -> None:
+    """Seeds Python's, numpy's and the library's random numbers: what follows is the same in every run.
+
+    >>> set_random_seed(1)
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise ValueError(f"set_random_seed() takes an integer; received seed={seed!r} of type {type(seed).__name__}.")
+    seed = int(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    set_global_seed(seed)
+
+
+def clear_session(free_memory: bool = True) -> None:
+    """Starts the counters of automatic names at zero again. Models and variables stay usable.
+
+    Args:
+        free_memory: Whether unreferenced cycles are collected too.
+    """
+    reset_names()
+    if free_memory:
+        import gc
+
+        gc.collect()
