@@ -11,7 +11,8 @@ namespace nnlite::NN_ISA {
 namespace depthwise {
 namespace {
 
-constexpr int64_t kChannelBlock = 64;  // channels that a row of tiles works on at once
+constexpr int64_t kChannelBlock = 64;  // channels that a row of tiles works on at once: what they read stays in the first cache
+constexpr int64_t kRowBlock = 8;       // rows whose edges follow right after their middle, while they are in the second cache
 #if defined(NN_COMPILE_AVX512)
 constexpr int kMostPixels = 8;
 constexpr bool kHasSliding = true;  // needs 32 registers
@@ -35,7 +36,7 @@ struct Tile {
   int64_t weight_row, weight_col;
   const T* bias;   // null without
   bool relu;
-  int64_t channels;
+  int64_t begin, end;  // channels
 };
 
 template <class T>
@@ -48,7 +49,10 @@ template <class T, int kPixels, bool kPart>
 NN_INLINE void tile_vector(const Tile<T>& tile, int64_t c, int part) {
   Vec<T> acc[kPixels];
 #pragma GCC unroll 8
-  for (int i = 0; i < kPixels; ++i) acc[i] = Vec<T>::zero();
+  for (int i = 0; i < kPixels; ++i) {
+    prefetch_write(tile.out + i * tile.pixel_out + c);
+    acc[i] = Vec<T>::zero();
+  }
   for (int64_t r = 0; r < tile.tap_rows; ++r) {
     const T* in = tile.in + r * tile.tap_row + c;
     const T* weights = tile.weights + r * tile.weight_row + c;
@@ -78,15 +82,20 @@ NN_INLINE void tile_vector(const Tile<T>& tile, int64_t c, int part) {
 template <class T, int kPixels>
 void run_tile(const Tile<T>& tile) {
   constexpr int kLanes = Vec<T>::kLanes;
-  int64_t c = 0;
-  for (; c + kLanes <= tile.channels; c += kLanes) tile_vector<T, kPixels, false>(tile, c, kLanes);
-  if (c < tile.channels) tile_vector<T, kPixels, true>(tile, c, static_cast<int>(tile.channels - c));
+  int64_t c = tile.begin;
+  for (; c + kLanes <= tile.end; c += kLanes) tile_vector<T, kPixels, false>(tile, c, kLanes);
+  if (c < tile.end) tile_vector<T, kPixels, true>(tile, c, static_cast<int>(tile.end - c));
 }
 
 // 3 x 3 taps that lie as far apart as the pixels: kRows x kCols outputs from (kRows + 2) x (kCols + 2) loads.
 template <class T, int kRows, int kCols, bool kPart>
 NN_INLINE void sliding_vector(const Tile<T>& tile, int64_t c, int part) {
   Vec<T> weights[3][3], acc[kRows][kCols];
+#pragma GCC unroll 2
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kCols; ++j) prefetch_write(tile.out + i * tile.row_out + j * tile.pixel_out + c);
+  }
 #pragma GCC unroll 3
   for (int r = 0; r < 3; ++r) {
 #pragma GCC unroll 3
@@ -130,9 +139,9 @@ NN_INLINE void sliding_vector(const Tile<T>& tile, int64_t c, int part) {
 template <class T, int kRows, int kCols>
 void run_sliding(const Tile<T>& tile) {
   constexpr int kLanes = Vec<T>::kLanes;
-  int64_t c = 0;
-  for (; c + kLanes <= tile.channels; c += kLanes) sliding_vector<T, kRows, kCols, false>(tile, c, kLanes);
-  if (c < tile.channels) sliding_vector<T, kRows, kCols, true>(tile, c, static_cast<int>(tile.channels - c));
+  int64_t c = tile.begin;
+  for (; c + kLanes <= tile.end; c += kLanes) sliding_vector<T, kRows, kCols, false>(tile, c, kLanes);
+  if (c < tile.end) sliding_vector<T, kRows, kCols, true>(tile, c, static_cast<int>(tile.end - c));
 }
 
 template <class T>
@@ -160,13 +169,13 @@ struct Rectangle {
 
 // Activations too large for the tiles, on what was just stored.
 template <class T>
-void activate(Activation activation, const DenseConv& conv, const Rectangle& part, int64_t channels, T* out) {
+void activate(Activation activation, const DenseConv& conv, const Rectangle& part, int64_t begin, int64_t end, T* out) {
   constexpr int kLanes = Vec<T>::kLanes;
   for (int64_t h = part.row_begin; h < part.row_end; ++h) {
     for (int64_t w = part.col_begin; w < part.col_end; ++w) {
-      for (int64_t c = 0; c < channels; c += kLanes) {
+      for (int64_t c = begin; c < end; c += kLanes) {
         T* p = out + h * conv.row_out + w * conv.col_out + c;
-        const int lanes = static_cast<int>(smaller(channels - c, kLanes));
+        const int lanes = static_cast<int>(smaller(end - c, kLanes));
         const Vec<T> x = load_part(p, lanes);
         store_part(p, activation == Activation::kTanh ? tanh(x) : sigmoid(x), lanes);
       }
@@ -187,12 +196,16 @@ void run_plain(const DenseConv& conv, const Rectangle& part, const T* in, T* out
   in += part.row_begin * conv.row_in + part.col_begin * conv.col_in;
   out += part.row_begin * conv.row_out + part.col_begin * conv.col_out;
   const int64_t tiles = (length + kMostPixels - 1) / kMostPixels;
+  const int64_t begin = tile.begin, end = tile.end;
   for (int64_t line = 0; line < lines; ++line) {
-    for (int64_t t = 0; t < tiles; ++t) {
-      const int64_t first = length * t / tiles, count = length * (t + 1) / tiles - first;
-      tile.in = in + line * line_in + first * tile.pixel_in;
-      tile.out = out + line * line_out + first * tile.pixel_out;
-      kTiles<T>[count - 1](tile);
+    for (tile.begin = begin; tile.begin < end; tile.begin = tile.end) {
+      tile.end = smaller(tile.begin + kChannelBlock, end);
+      for (int64_t t = 0; t < tiles; ++t) {
+        const int64_t first = length * t / tiles, count = length * (t + 1) / tiles - first;
+        tile.in = in + line * line_in + first * tile.pixel_in;
+        tile.out = out + line * line_out + first * tile.pixel_out;
+        kTiles<T>[count - 1](tile);
+      }
     }
   }
 }
@@ -205,13 +218,17 @@ void run_sliding_rectangle(const DenseConv& conv, const Rectangle& part, const T
   tile.row_in = conv.row_in;
   tile.row_out = conv.row_out;
   const int64_t cols = part.col_end - part.col_begin, tiles = (cols + kSlidingCols - 1) / kSlidingCols;
+  const int64_t begin = tile.begin, end = tile.end;
   for (int64_t h = part.row_begin; h < part.row_end; h += 2) {
     const bool pair = h + 1 < part.row_end;
-    for (int64_t t = 0; t < tiles; ++t) {
-      const int64_t first = cols * t / tiles, count = cols * (t + 1) / tiles - first;
-      tile.in = in + h * conv.row_in + (part.col_begin + first) * conv.col_in;
-      tile.out = out + h * conv.row_out + (part.col_begin + first) * conv.col_out;
-      kSlidingTiles<T>[pair][count - 1](tile);
+    for (tile.begin = begin; tile.begin < end; tile.begin = tile.end) {
+      tile.end = smaller(tile.begin + kChannelBlock, end);
+      for (int64_t t = 0; t < tiles; ++t) {
+        const int64_t first = cols * t / tiles, count = cols * (t + 1) / tiles - first;
+        tile.in = in + h * conv.row_in + (part.col_begin + first) * conv.col_in;
+        tile.out = out + h * conv.row_out + (part.col_begin + first) * conv.col_out;
+        kSlidingTiles<T>[pair][count - 1](tile);
+      }
     }
   }
 }
@@ -220,37 +237,47 @@ template <class T>
 void run_sliding_rectangle(const DenseConv&, const Rectangle&, const T*, T*, Tile<T>) {}
 #endif
 
-// One image, channels [first, first + channels).
+// One rectangle of one image; `tile` has the channels and what does not depend on the rectangle.
 template <class T>
-void run_image(const DensePlan& plan, const DenseConv& conv, const Rectangle& block, int64_t first, int64_t channels, const T* in, const T* weights,
+void run_rectangle(const DensePlan& plan, const DenseConv& conv, const ConvSegment& row, const ConvSegment& col, const Rectangle& part, const T* in,
+                   const T* weights, T* out, Tile<T> tile) {
+  tile.tap_rows = row.tap_end - row.tap_begin;
+  tile.tap_cols = col.tap_end - col.tap_begin;
+  tile.weights = weights + conv.weights + row.tap_begin * conv.weight_row + col.tap_begin * conv.weight_col;
+  const T* from = in + conv.origin_in + row.tap_begin * conv.tap_row + col.tap_begin * conv.tap_col;
+  T* to = out + conv.origin_out;
+  if (kHasSliding && tile.tap_rows == 3 && tile.tap_cols == 3 && conv.tap_row == conv.row_in && conv.tap_col == conv.col_in) {
+    run_sliding_rectangle(conv, part, from, to, tile);
+  } else {
+    run_plain(conv, part, from, to, tile);
+  }
+  if (plan.activation == Activation::kSigmoid || plan.activation == Activation::kTanh) {
+    activate(plan.activation, conv, part, tile.begin, tile.end, to);
+  }
+}
+
+// The pixels `block` of one image, channels [begin, end).
+template <class T>
+void run_image(const DensePlan& plan, const DenseConv& conv, const Rectangle& block, int64_t begin, int64_t end, const T* in, const T* weights,
                const T* bias, T* out) {
-  Tile<T> tile;
-  tile.channels = channels;
+  Tile<T> tile = {};
+  tile.begin = begin;
+  tile.end = end;
   tile.tap_row = conv.tap_row;
   tile.tap_col = conv.tap_col;
   tile.weight_row = conv.weight_row;
   tile.weight_col = conv.weight_col;
-  tile.bias = plan.bias ? bias + first : nullptr;
+  tile.bias = bias;
   tile.relu = plan.activation == Activation::kRelu;
   for (int64_t y = 0; y < conv.row_segment_count; ++y) {
     const ConvSegment& row = conv.row_segments[y];
-    for (int64_t x = 0; x < conv.col_segment_count; ++x) {
-      const ConvSegment& col = conv.col_segments[x];
-      const Rectangle part = {larger(block.row_begin, row.begin), smaller(block.row_end, row.end), larger(block.col_begin, col.begin),
-                              smaller(block.col_end, col.end)};
-      if (part.row_begin >= part.row_end || part.col_begin >= part.col_end) continue;
-      tile.tap_rows = row.tap_end - row.tap_begin;
-      tile.tap_cols = col.tap_end - col.tap_begin;
-      tile.weights = weights + conv.weights + row.tap_begin * conv.weight_row + col.tap_begin * conv.weight_col + first;
-      const T* from = in + conv.origin_in + row.tap_begin * conv.tap_row + col.tap_begin * conv.tap_col + first;
-      const bool sliding = kHasSliding && tile.tap_rows == 3 && tile.tap_cols == 3 && conv.tap_row == conv.row_in && conv.tap_col == conv.col_in;
-      T* to = out + conv.origin_out + first;
-      if (sliding) {
-        run_sliding_rectangle(conv, part, from, to, tile);
-      } else {
-        run_plain(conv, part, from, to, tile);
+    const int64_t row_end = smaller(block.row_end, row.end);
+    for (int64_t h = larger(block.row_begin, row.begin); h < row_end; h += kRowBlock) {
+      for (int64_t x = 0; x < conv.col_segment_count; ++x) {
+        const ConvSegment& col = conv.col_segments[x];
+        const Rectangle part = {h, smaller(h + kRowBlock, row_end), larger(block.col_begin, col.begin), smaller(block.col_end, col.end)};
+        if (part.col_begin < part.col_end) run_rectangle(plan, conv, row, col, part, in, weights, out, tile);
       }
-      if (plan.activation == Activation::kSigmoid || plan.activation == Activation::kTanh) activate(plan.activation, conv, part, channels, to);
     }
   }
 }
@@ -271,9 +298,7 @@ void compute_chunk(const DensePlan& plan, int64_t chunk, const T* x, const T* we
   const int64_t begin = plan.panels * panel_block / plan.panel_blocks * kPanelColumns;
   const int64_t end = smaller(plan.panels * (panel_block + 1) / plan.panel_blocks * kPanelColumns, plan.columns);
   for (int64_t n = plan.batch * image_block / plan.image_blocks; n < plan.batch * (image_block + 1) / plan.image_blocks; ++n) {
-    for (int64_t c = begin; c < end; c += kChannelBlock) {
-      run_image(plan, conv, block, c, smaller(end - c, kChannelBlock), x + n * conv.image_in, weights, bias, y + n * conv.image_out);
-    }
+    run_image(plan, conv, block, begin, end, x + n * conv.image_in, weights, bias, y + n * conv.image_out);
   }
 }
 

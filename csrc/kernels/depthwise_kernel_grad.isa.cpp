@@ -30,7 +30,7 @@ struct Tile {
   int64_t images, rows, cols;
   T* dw;  // of the first tap
   int64_t dw_row, dw_col;
-  int64_t channels;
+  int64_t begin, end;  // channels
 };
 
 template <class T, int kRows, int kCols, bool kPart>
@@ -49,6 +49,27 @@ NN_INLINE void add_to(const Tile<T>& tile, const Vec<T> (&acc)[kRows][kCols], in
   }
 }
 
+// kLines rows of dy, all at once. Rows go in pairs here as in sliding tiles, so that both add in the same order.
+template <class T, int kLines, int kRows, int kCols, bool kPart>
+NN_INLINE void tile_rows(const Tile<T>& tile, const T* x, const T* dy, int part, Vec<T> (&acc)[kRows][kCols]) {
+  for (int64_t w = tile.cols; w > 0; --w) {
+#pragma GCC unroll 2
+    for (int i = 0; i < kLines; ++i) {
+      const Vec<T> g = kPart ? load_part(dy + i * tile.dy_row, part) : load(dy + i * tile.dy_row);
+#pragma GCC unroll 3
+      for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 5
+        for (int s = 0; s < kCols; ++s) {
+          const T* p = x + i * tile.x_row + r * tile.tap_row + s * tile.tap_col;
+          acc[r][s] = fma(kPart ? load_part(p, part) : load(p), g, acc[r][s]);
+        }
+      }
+    }
+    x += tile.x_col;
+    dy += tile.dy_col;
+  }
+}
+
 template <class T, int kRows, int kCols, bool kPart>
 NN_INLINE void tile_vector(const Tile<T>& tile, int64_t c, int part) {
   Vec<T> acc[kRows][kCols];
@@ -58,23 +79,11 @@ NN_INLINE void tile_vector(const Tile<T>& tile, int64_t c, int part) {
     for (int s = 0; s < kCols; ++s) acc[r][s] = Vec<T>::zero();
   }
   for (int64_t n = 0; n < tile.images; ++n) {
-    for (int64_t h = 0; h < tile.rows; ++h) {
-      const T* x = tile.x + n * tile.x_image + h * tile.x_row + c;
-      const T* dy = tile.dy + n * tile.dy_image + h * tile.dy_row + c;
-      for (int64_t w = tile.cols; w > 0; --w) {
-        const Vec<T> g = kPart ? load_part(dy, part) : load(dy);
-#pragma GCC unroll 3
-        for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 5
-          for (int s = 0; s < kCols; ++s) {
-            const T* p = x + r * tile.tap_row + s * tile.tap_col;
-            acc[r][s] = fma(kPart ? load_part(p, part) : load(p), g, acc[r][s]);
-          }
-        }
-        x += tile.x_col;
-        dy += tile.dy_col;
-      }
-    }
+    const T* x = tile.x + n * tile.x_image + c;
+    const T* dy = tile.dy + n * tile.dy_image + c;
+    int64_t h = 0;
+    for (; h + 2 <= tile.rows; h += 2) tile_rows<T, 2, kRows, kCols, kPart>(tile, x + h * tile.x_row, dy + h * tile.dy_row, part, acc);
+    if (h < tile.rows) tile_rows<T, 1, kRows, kCols, kPart>(tile, x + h * tile.x_row, dy + h * tile.dy_row, part, acc);
   }
   add_to<T, kRows, kCols, kPart>(tile, acc, c, part);
 }
@@ -82,9 +91,9 @@ NN_INLINE void tile_vector(const Tile<T>& tile, int64_t c, int part) {
 template <class T, int kRows, int kCols>
 void run_tile(const Tile<T>& tile) {
   constexpr int kLanes = Vec<T>::kLanes;
-  int64_t c = 0;
-  for (; c + kLanes <= tile.channels; c += kLanes) tile_vector<T, kRows, kCols, false>(tile, c, kLanes);
-  if (c < tile.channels) tile_vector<T, kRows, kCols, true>(tile, c, static_cast<int>(tile.channels - c));
+  int64_t c = tile.begin;
+  for (; c + kLanes <= tile.end; c += kLanes) tile_vector<T, kRows, kCols, false>(tile, c, kLanes);
+  if (c < tile.end) tile_vector<T, kRows, kCols, true>(tile, c, static_cast<int>(tile.end - c));
 }
 
 template <class T>
@@ -97,48 +106,58 @@ constexpr TileFunction<T> kTiles[kMostTapRows][kMostTapCols] = {
     {run_tile<T, 2, 1>, run_tile<T, 2, 2>, run_tile<T, 2, 3>, run_tile<T, 2, 4>, run_tile<T, 2, 5>},
     {run_tile<T, 3, 1>, run_tile<T, 3, 2>, run_tile<T, 3, 3>, run_tile<T, 3, 4>, run_tile<T, 3, 5>}};
 
-// One step along a row: the three pixels of column `x` of the window enter, and dy meets the columns in the order a, b, new.
-template <class T, bool kPart>
-NN_INLINE void slide(const T* x, int64_t tap_row, const T* dy, int part, const Vec<T> (&a)[3], const Vec<T> (&b)[3], Vec<T> (&entering)[3],
-                     Vec<T> (&acc)[3][3]) {
-  const Vec<T> g = kPart ? load_part(dy, part) : load(dy);
+// One step along kRows rows of dy: the pixels of one more column of the window enter, and dy meets the columns a, b and the entering one.
+template <class T, int kRows, bool kPart>
+NN_INLINE void slide(const Tile<T>& tile, const T* x, const T* dy, int part, const Vec<T> (&a)[kRows + 2], const Vec<T> (&b)[kRows + 2],
+                     Vec<T> (&entering)[kRows + 2], Vec<T> (&acc)[3][3]) {
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows + 2; ++r) entering[r] = kPart ? load_part(x + r * tile.tap_row, part) : load(x + r * tile.tap_row);
+#pragma GCC unroll 2
+  for (int i = 0; i < kRows; ++i) {
+    const Vec<T> g = kPart ? load_part(dy + i * tile.dy_row, part) : load(dy + i * tile.dy_row);
 #pragma GCC unroll 3
-  for (int r = 0; r < 3; ++r) {
-    entering[r] = kPart ? load_part(x + r * tap_row, part) : load(x + r * tap_row);
-    acc[r][0] = fma(a[r], g, acc[r][0]);
-    acc[r][1] = fma(b[r], g, acc[r][1]);
-    acc[r][2] = fma(entering[r], g, acc[r][2]);
+    for (int r = 0; r < 3; ++r) {
+      acc[r][0] = fma(a[r + i], g, acc[r][0]);
+      acc[r][1] = fma(b[r + i], g, acc[r][1]);
+      acc[r][2] = fma(entering[r + i], g, acc[r][2]);
+    }
   }
 }
 
-// 3 x 3 taps as far apart as the pixels.
+template <class T, int kRows, bool kPart>
+NN_INLINE void slide_rows(const Tile<T>& tile, const T* x, const T* dy, int part, Vec<T> (&acc)[3][3]) {
+  Vec<T> a[kRows + 2], b[kRows + 2], d[kRows + 2];
+  const int64_t step = tile.x_col, dy_step = tile.dy_col;
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows + 2; ++r) {
+    a[r] = kPart ? load_part(x + r * tile.tap_row, part) : load(x + r * tile.tap_row);
+    b[r] = kPart ? load_part(x + r * tile.tap_row + step, part) : load(x + r * tile.tap_row + step);
+  }
+  x += 2 * step;
+  int64_t left = tile.cols;
+  for (; left >= 3; left -= 3) {
+    slide<T, kRows, kPart>(tile, x, dy, part, a, b, d, acc);
+    slide<T, kRows, kPart>(tile, x + step, dy + dy_step, part, b, d, a, acc);
+    slide<T, kRows, kPart>(tile, x + 2 * step, dy + 2 * dy_step, part, d, a, b, acc);
+    x += 3 * step;
+    dy += 3 * dy_step;
+  }
+  if (left > 0) slide<T, kRows, kPart>(tile, x, dy, part, a, b, d, acc);
+  if (left > 1) slide<T, kRows, kPart>(tile, x + step, dy + dy_step, part, b, d, a, acc);
+}
+
+// 3 x 3 taps as far apart as the pixels, two rows of dy at once.
 template <class T, bool kPart>
 NN_INLINE void sliding_vector(const Tile<T>& tile, int64_t c, int part) {
-  Vec<T> acc[3][3], a[3], b[3], d[3];
+  Vec<T> acc[3][3];
 #pragma GCC unroll 3
   for (int r = 0; r < 3; ++r) acc[r][0] = acc[r][1] = acc[r][2] = Vec<T>::zero();
-  const int64_t step = tile.x_col, dy_step = tile.dy_col, row = tile.tap_row;
   for (int64_t n = 0; n < tile.images; ++n) {
-    for (int64_t h = 0; h < tile.rows; ++h) {
-      const T* x = tile.x + n * tile.x_image + h * tile.x_row + c;
-      const T* dy = tile.dy + n * tile.dy_image + h * tile.dy_row + c;
-#pragma GCC unroll 3
-      for (int r = 0; r < 3; ++r) {
-        a[r] = kPart ? load_part(x + r * row, part) : load(x + r * row);
-        b[r] = kPart ? load_part(x + r * row + step, part) : load(x + r * row + step);
-      }
-      x += 2 * step;
-      int64_t left = tile.cols;
-      for (; left >= 3; left -= 3) {
-        slide<T, kPart>(x, row, dy, part, a, b, d, acc);
-        slide<T, kPart>(x + step, row, dy + dy_step, part, b, d, a, acc);
-        slide<T, kPart>(x + 2 * step, row, dy + 2 * dy_step, part, d, a, b, acc);
-        x += 3 * step;
-        dy += 3 * dy_step;
-      }
-      if (left > 0) slide<T, kPart>(x, row, dy, part, a, b, d, acc);
-      if (left > 1) slide<T, kPart>(x + step, row, dy + dy_step, part, b, d, a, acc);
-    }
+    const T* x = tile.x + n * tile.x_image + c;
+    const T* dy = tile.dy + n * tile.dy_image + c;
+    int64_t h = 0;
+    for (; h + 2 <= tile.rows; h += 2) slide_rows<T, 2, kPart>(tile, x + h * tile.x_row, dy + h * tile.dy_row, part, acc);
+    if (h < tile.rows) slide_rows<T, 1, kPart>(tile, x + h * tile.x_row, dy + h * tile.dy_row, part, acc);
   }
   add_to<T, 3, 3, kPart>(tile, acc, c, part);
 }
@@ -146,9 +165,9 @@ NN_INLINE void sliding_vector(const Tile<T>& tile, int64_t c, int part) {
 template <class T>
 void run_sliding(const Tile<T>& tile) {
   constexpr int kLanes = Vec<T>::kLanes;
-  int64_t c = 0;
-  for (; c + kLanes <= tile.channels; c += kLanes) sliding_vector<T, false>(tile, c, kLanes);
-  if (c < tile.channels) sliding_vector<T, true>(tile, c, static_cast<int>(tile.channels - c));
+  int64_t c = tile.begin;
+  for (; c + kLanes <= tile.end; c += kLanes) sliding_vector<T, false>(tile, c, kLanes);
+  if (c < tile.end) sliding_vector<T, true>(tile, c, static_cast<int>(tile.end - c));
 }
 #else
 #if defined(NN_COMPILE_AVX2)
@@ -168,12 +187,13 @@ struct PixelBlock {
   int64_t image_begin, image_end, row_begin, row_end;
 };
 
-// Adds the pixels of one rectangle, which see the taps of `row` and `col`, to dw for the channels [first, first + channels).
+// Adds the pixels of one rectangle, which see the taps of `row` and `col`, to dw for the channels [begin, end).
 template <class T>
-void add_rectangle(const ConvGeometry& g, const PixelBlock& block, const ConvSegment& row, const ConvSegment& col, int64_t first, int64_t channels,
+void add_rectangle(const ConvGeometry& g, const PixelBlock& block, const ConvSegment& row, const ConvSegment& col, int64_t begin, int64_t end,
                    const T* x, const T* dy, T* dw) {
   Tile<T> tile;
-  tile.channels = channels;
+  tile.begin = begin;
+  tile.end = end;
   tile.tap_col = g.cols.dilation * g.filters;
   tile.tap_row = g.rows.dilation * g.cols.in * g.filters;
   tile.x_col = g.cols.stride * g.filters;
@@ -185,21 +205,21 @@ void add_rectangle(const ConvGeometry& g, const PixelBlock& block, const ConvSeg
   tile.images = block.image_end - block.image_begin;
   tile.rows = block.row_end - block.row_begin;
   tile.cols = col.end - col.begin;
-  tile.dy = dy + block.image_begin * tile.dy_image + block.row_begin * tile.dy_row + col.begin * tile.dy_col + first;
+  tile.dy = dy + block.image_begin * tile.dy_image + block.row_begin * tile.dy_row + col.begin * tile.dy_col;
   tile.dw_col = g.filters;
   tile.dw_row = g.cols.taps * g.filters;
   const int64_t in_row = block.row_begin * g.rows.stride - g.rows.pad, in_col = col.begin * g.cols.stride - g.cols.pad;
-  const T* origin = x + block.image_begin * tile.x_image + (in_row * g.cols.in + in_col) * g.filters + first;
+  const T* origin = x + block.image_begin * tile.x_image + (in_row * g.cols.in + in_col) * g.filters;
   const int64_t taps_rows = row.tap_end - row.tap_begin, taps_cols = col.tap_end - col.tap_begin;
-  if (kHasSliding && taps_rows == 3 && taps_cols == 3 && tile.x_col == tile.tap_col) {
+  if (kHasSliding && taps_rows == 3 && taps_cols == 3 && tile.x_col == tile.tap_col && tile.x_row == tile.tap_row) {
     tile.x = origin + row.tap_begin * tile.tap_row + col.tap_begin * tile.tap_col;
-    tile.dw = dw + row.tap_begin * tile.dw_row + col.tap_begin * tile.dw_col + first;
+    tile.dw = dw + row.tap_begin * tile.dw_row + col.tap_begin * tile.dw_col;
     return run_sliding(tile);
   }
   for (int64_t r = row.tap_begin; r < row.tap_end; r += kMostTapRows) {
     for (int64_t s = col.tap_begin; s < col.tap_end; s += kMostTapCols) {
       tile.x = origin + r * tile.tap_row + s * tile.tap_col;
-      tile.dw = dw + r * tile.dw_row + s * tile.dw_col + first;
+      tile.dw = dw + r * tile.dw_row + s * tile.dw_col;
       kTiles<T>[smaller(row.tap_end - r, kMostTapRows) - 1][smaller(col.tap_end - s, kMostTapCols) - 1](tile);
     }
   }
@@ -207,7 +227,7 @@ void add_rectangle(const ConvGeometry& g, const PixelBlock& block, const ConvSeg
 
 // Adds the output rows [row, row_end) of all images (row = image * rows.out + row in the image), block by block.
 template <class T>
-void add_pixels(const DepthwiseGradPlan& plan, int64_t row, int64_t row_end, int64_t first, int64_t channels, const T* x, const T* dy, T* dw) {
+void add_pixels(const DepthwiseGradPlan& plan, int64_t row, int64_t row_end, int64_t begin, int64_t end, const T* x, const T* dy, T* dw) {
   const ConvGeometry& g = plan.geometry;
   const int64_t height = g.rows.out, image_pixels = height * g.cols.out;
   while (row < row_end) {
@@ -225,23 +245,24 @@ void add_pixels(const DepthwiseGradPlan& plan, int64_t row, int64_t row_end, int
       part.row_begin = larger(block.row_begin, segment.begin);
       part.row_end = smaller(block.row_end, segment.end);
       if (part.row_begin >= part.row_end) continue;
-      for (int64_t j = 0; j < plan.col_segment_count; ++j) add_rectangle(g, part, segment, plan.col_segments[j], first, channels, x, dy, dw);
+      for (int64_t j = 0; j < plan.col_segment_count; ++j) add_rectangle(g, part, segment, plan.col_segments[j], begin, end, x, dy, dw);
     }
   }
 }
 
-// Chunk order: pixel block, panel.
+// Chunk order: pixel block, block of channel panels.
 template <class T>
 void compute_chunk(const DepthwiseGradPlan& plan, int64_t chunk, const T* x, const T* dy, T* dw) {
   const ConvGeometry& g = plan.geometry;
-  const int64_t first = chunk % plan.panels * kPanelColumns, pixel_block = chunk / plan.panels;
-  const int64_t channels = smaller(g.filters - first, kPanelColumns), taps = g.rows.taps * g.cols.taps;
+  const int64_t panel_block = chunk % plan.panel_blocks, pixel_block = chunk / plan.panel_blocks;
+  const int64_t begin = plan.panels * panel_block / plan.panel_blocks * kPanelColumns;
+  const int64_t end = smaller(plan.panels * (panel_block + 1) / plan.panel_blocks * kPanelColumns, g.filters);
   dw += pixel_block * plan.elements;
-  for (int64_t t = 0; t < taps; ++t) {
-    for (int64_t c = 0; c < channels; ++c) dw[t * g.filters + first + c] = T(0);
+  for (int64_t t = 0; t < g.rows.taps * g.cols.taps; ++t) {
+    for (int64_t c = begin; c < end; ++c) dw[t * g.filters + c] = T(0);
   }
   const int64_t rows = g.cols.out ? g.batch * g.rows.out : 0;
-  add_pixels(plan, rows * pixel_block / plan.pixel_blocks, rows * (pixel_block + 1) / plan.pixel_blocks, first, channels, x, dy, dw);
+  add_pixels(plan, rows * pixel_block / plan.pixel_blocks, rows * (pixel_block + 1) / plan.pixel_blocks, begin, end, x, dy, dw);
 }
 
 // dw = the partial sums in order of their pixel blocks.

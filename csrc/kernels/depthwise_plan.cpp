@@ -11,11 +11,14 @@ using ll = long long;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Multiply-adds of a chunk of a kernel gradient (about 15 us on one core), the most pixel blocks, and the pixels accumulated in registers
-// before they are added to dw in memory.
+// Multiply-adds of a chunk of a kernel gradient (about 15 us on one core), the most pixel blocks, and the fewest pixels accumulated in
+// registers before they are added to dw in memory.
 constexpr int64_t kGradWork = 1000000;
 constexpr int64_t kMostPartials = 32;
-constexpr int64_t kGradBlockPixels = 256;
+constexpr int64_t kGradBlockPixels = 64;
+// Bytes of x and dy that stay in cache meanwhile, and the fewest output rows of a chunk.
+constexpr int64_t kGradBlockBytes = 256 * 1024;
+constexpr int64_t kGradRows = 8;
 
 // Filters are counted by channel: [.., channels, multiplier].
 ConvGeometry read_geometry(const Prepare& prepare, const Spec& x, const Spec& y, const Spec& w, int64_t* multiplier) {
@@ -128,16 +131,17 @@ DepthwiseGradPlan* plan_depthwise_conv2d_kernel_grad(Prepare& prepare) {
   plan->geometry = g;
   plan->multiplier = multiplier;
   plan->elements = prepare.output(0).size();
-  plan->block_pixels = kGradBlockPixels;
   plan->panels = ceil_div(g.filters, kPanelColumns);
+  plan->block_pixels = max(kGradBlockBytes / (2 * g.filters * static_cast<int64_t>(dtype_size(g.dtype))), kGradBlockPixels);
   plan->row_segments = reinterpret_cast<ConvSegment*>(memory + sizeof(DepthwiseGradPlan));
   plan->row_segment_count = cut_segments(g.rows, plan->row_segments);
   plan->col_segments = plan->row_segments + plan->row_segment_count;
   plan->col_segment_count = cut_segments(g.cols, plan->col_segments);
 
   const int64_t work = g.batch * g.rows.out * g.cols.out * plan->elements, rows = g.batch * g.rows.out;
-  const int64_t wanted = plan->panels ? ceil_div(work / kGradWork, plan->panels) : 1;
-  plan->pixel_blocks = max<int64_t>(min({wanted, kMostPartials, rows}), 1);
+  const int64_t wanted = max<int64_t>(min(work / kGradWork, kMostPartials), 1);
+  plan->pixel_blocks = max<int64_t>(min(wanted, rows / kGradRows), 1);
+  plan->panel_blocks = min(plan->panels, ceil_div(wanted, plan->pixel_blocks));
   const int64_t image = g.batch * g.rows.in * g.cols.in;
   if (multiplier > 1) {
     plan->partials = image * g.filters;
@@ -145,7 +149,7 @@ DepthwiseGradPlan* plan_depthwise_conv2d_kernel_grad(Prepare& prepare) {
   }
   const int64_t partial_elements = plan->pixel_blocks > 1 ? plan->pixel_blocks * plan->elements : 0;
   prepare.need_scratch((plan->partials + partial_elements) * dtype_size(g.dtype));
-  prepare.add_phase(plan->panels * plan->pixel_blocks);
+  prepare.add_phase(plan->panel_blocks * plan->pixel_blocks);
   if (plan->pixel_blocks > 1) prepare.add_phase(ceil_div(plan->elements, kSumElements));
   return plan;
 }

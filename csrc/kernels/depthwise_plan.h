@@ -19,8 +19,8 @@ struct DepthwiseGradPlan {
   ConvGeometry geometry;
   int64_t multiplier;
   int64_t elements;      // of dw
-  int64_t block_pixels;  // pixels that stay in cache while all channels of a panel and all taps pass over them
-  int64_t panels;        // of 64 filters
+  int64_t block_pixels;  // pixels that stay in cache while all channels and taps pass over them
+  int64_t panels, panel_blocks;  // of 64 filters
   int64_t pixel_blocks;  // each makes a partial dw in scratch, unless there is one
   int64_t partials;      // where the partial sums start in scratch, in elements
   int64_t row_segment_count, col_segment_count;
