@@ -87,11 +87,13 @@ class Building:
         return self._infer(self.call, args, kwargs)
 
     def _infer(self, function, args, kwargs):
-        calls.inferring += 1
+        """Symbolic outputs of a function. Layers that are built on the way keep unknown batch sizes as None."""
+        unknown = any(isinstance(leaf, KerasTensor) and None in leaf.shape for leaf in tree.flatten((args, kwargs)))
+        calls.inferring += unknown
         try:
             return infer_output_spec(function, args, kwargs)
         finally:
-            calls.inferring -= 1
+            calls.inferring -= unknown
 
     def compute_output_shape(self, *args, **kwargs):
         """The output shape (or structure of shapes) for an input shape; None dims are unknown.
@@ -110,22 +112,20 @@ class Building:
 
     @property
     def input(self):
-        """The symbolic input of the layer's only call in a functional model."""
-        node = self._only_node("input")
+        """The symbolic input of the layer's first call in a functional model."""
+        node = self._first_node("input")
         if len(node.args) == 1:
             return node.args[0]
         return list(node.args) if node.args else next(iter(node.kwargs.values()))
 
     @property
     def output(self):
-        """The symbolic output of the layer's only call in a functional model."""
-        return self._only_node("output").outputs
+        """The symbolic output of the layer's first call in a functional model."""
+        return self._first_node("output").outputs
 
-    def _only_node(self, what: str) -> FunctionalNode:
-        count = len(self.inbound_nodes)
-        if count != 1:
-            reason = "has never been called on a symbolic input" if count == 0 else f"was called {count} times"
-            raise AttributeError(f"The layer {self.name!r} {reason} and thus has no defined {what}. Keep the tensor that the call you mean returned.")
+    def _first_node(self, what: str) -> FunctionalNode:
+        if not self.inbound_nodes:
+            raise AttributeError(f"The layer {self.name!r} has never been called on a symbolic input and thus has no defined {what}. Call it on an Input() first.")
         return self.inbound_nodes[0]
 
 

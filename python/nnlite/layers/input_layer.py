@@ -32,6 +32,7 @@ class InputLayer(Layer):
         self.built = True
         tensor = input_tensor if input_tensor is not None else KerasTensor(self.batch_shape, self._input_dtype, name=name or unique_name("keras_tensor"))
         FunctionalNode(self, (), {}, tensor)
+        self.__dict__["_build_shapes"] = None
 
     @property
     def dtype(self) -> str:
