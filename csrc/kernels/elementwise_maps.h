@@ -2,6 +2,7 @@
 #pragma once
 #include "core/cpu.h"
 #include "kernels/elementwise.h"
+#include "kernels/float_items.h"
 #include "simd/vec.h"
 
 namespace nnlite::NN_ISA {
@@ -12,51 +13,6 @@ MapFunction find_compare_map(Opcode opcode, const DType* in, DType out);     // 
 MapFunction find_math_map(Opcode opcode, const DType* in, DType out);        // transcendental functions
 MapFunction find_integer_map(Opcode opcode, const DType* in, DType out);     // integers and bool
 MapFunction find_cast_map(Opcode opcode, const DType* in, DType out);        // cast (also to the same dtype: a copy)
-
-// How the elements of a floating point dtype are read and written: a struct with the vector type that computes.
-struct Float32 {
-  using Item = float;
-  using Number = float;
-  using V = Vec<float>;
-  static constexpr int kLanes = 16;
-  static NN_ALWAYS V read(const Item* p) { return load(p); }
-  static NN_ALWAYS V read_part(const Item* p, int n) { return load_part(p, n); }
-  static NN_ALWAYS void write(Item* p, V v) { store(p, v); }
-  static NN_ALWAYS void write_part(Item* p, V v, int n) { store_part(p, v, n); }
-};
-struct Float64 {
-  using Item = double;
-  using Number = double;
-  using V = Vec<double>;
-  static constexpr int kLanes = 8;
-  static NN_ALWAYS V read(const Item* p) { return load(p); }
-  static NN_ALWAYS V read_part(const Item* p, int n) { return load_part(p, n); }
-  static NN_ALWAYS void write(Item* p, V v) { store(p, v); }
-  static NN_ALWAYS void write_part(Item* p, V v, int n) { store_part(p, v, n); }
-};
-// bfloat16 computes in float and rounds to nearest even.
-struct BFloat16 {
-  using Item = uint16_t;
-  using Number = float;
-  using V = Vec<float>;
-  static constexpr int kLanes = 16;
-  static NN_ALWAYS V read(const Item* p) { return as_float(shift_left<16>(load_u16(p))); }
-  static NN_ALWAYS void write(Item* p, V v) {
-    const Vec<int32_t> b = as_int(v);
-    const Vec<int32_t> rounded = shift_right<16>(b + splat(0x7fff) + (shift_right<16>(b) & splat(1)));
-    store_u16(p, select(v == v, rounded, splat(0x7fc0)));
-  }
-  static NN_ALWAYS V read_part(const Item* p, int n) {
-    Item whole[16] = {};
-    for (int i = 0; i < n; ++i) whole[i] = p[i];
-    return read(whole);
-  }
-  static NN_ALWAYS void write_part(Item* p, V v, int n) {
-    Item whole[16];
-    write(whole, v);
-    for (int i = 0; i < n; ++i) p[i] = whole[i];
-  }
-};
 
 // Cursor over an operand: advances by whole vectors, or stays on the repeated value.
 template <class E>

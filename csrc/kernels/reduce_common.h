@@ -4,20 +4,29 @@
 
 namespace nnlite::NN_ISA {
 
-// Sum of n elements in 4 vectors of lanes; meant for runs of at most a few thousand elements, whose sums the caller adds in double.
+constexpr int64_t kSumPiece = 1024;  // elements added in single precision, 16 in a lane
+
+// Sum of n elements: 4 vectors of lanes for every piece, the pieces in double.
 template <class T>
 NN_INLINE double sum_run(const T* x, int64_t n) {
   constexpr int L = Vec<T>::kLanes;
-  Vec<T> a = Vec<T>::zero(), b = a, c = a, d = a;
-  for (; n >= 4 * L; n -= 4 * L, x += 4 * L) {
-    a += load(x);
-    b += load(x + L);
-    c += load(x + 2 * L);
-    d += load(x + 3 * L);
+  double total = 0;
+  while (n > 0) {
+    int64_t m = n < kSumPiece ? n : kSumPiece;
+    n -= m;
+    Vec<T> a = Vec<T>::zero(), b = a, c = a, d = a;
+    for (; m >= 4 * L; m -= 4 * L, x += 4 * L) {
+      a += load(x);
+      b += load(x + L);
+      c += load(x + 2 * L);
+      d += load(x + 3 * L);
+    }
+    for (; m >= L; m -= L, x += L) a += load(x);
+    if (m > 0) b += load_part(x, static_cast<int>(m));
+    x += m;
+    total += static_cast<double>(reduce_add((a + b) + (c + d)));
   }
-  for (; n >= L; n -= L, x += L) a += load(x);
-  if (n > 0) b += load_part(x, static_cast<int>(n));
-  return static_cast<double>(reduce_add((a + b) + (c + d)));
+  return total;
 }
 
 // acc[j] += the sum over `rows` rows of x, which are `stride` elements apart, for j < width.
