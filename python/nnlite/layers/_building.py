@@ -71,9 +71,10 @@ class Building:
             self.build(as_shapes(config["input_shape"]))
         self.built = True
 
-    def _call_symbolic(self, args, kwargs):
+    def _call_symbolic(self, args, kwargs, recorded):
+        """Records the call with the arguments the caller gave; `kwargs` are those among them that `call` takes."""
         outputs = self.compute_output_spec(*args, **kwargs)
-        FunctionalNode(self, args, kwargs, outputs)
+        FunctionalNode(self, args, recorded, outputs)
         return outputs
 
     def compute_output_spec(self, *args, **kwargs):
@@ -159,6 +160,7 @@ def _recorded(build):
     return wrapper
 
 
+Building.build.__qualname__ = "Layer.build"
 Building.build = _recorded(Building.build)
 
 

@@ -62,7 +62,7 @@ class Layer(Config, Building, Weights, Tracking, Operation):
         self._trainable = bool(trainable)
         self.autocast = autocast
         self._input_spec = None
-        self.supports_masking = type(self).compute_mask is Layer.compute_mask
+        self.supports_masking = type(self).compute_mask is not Layer.compute_mask
         self._legacy_arguments(kwargs)
         signature = calling.signature_of(type(self).call)
         self.__dict__["_signature"] = signature
@@ -118,12 +118,12 @@ class Layer(Config, Building, Weights, Tracking, Operation):
     def __call__(self, *args, **kwargs):
         if len(args) == 1 and (not kwargs or (len(kwargs) == 1 and "training" in kwargs)):
             x = args[0]
-            if type(x) is Tensor and x.spec in self._known_specs and getattr(x, "_keras_mask", None) is None:
+            if (x.spec if type(x) is Tensor else _specs_of(x)) in self._known_specs and getattr(x, "_keras_mask", None) is None:
                 return self._call_known(x, kwargs)
         return self._call_any(args, kwargs)
 
     def _call_known(self, x, kwargs):
-        """A call with one tensor of a spec that passed all checks before."""
+        """A call on tensors of specs that passed all checks before."""
         outer = calls.training
         training = kwargs.get("training") if kwargs else None
         stack = calls.stack
@@ -145,42 +145,48 @@ class Layer(Config, Building, Weights, Tracking, Operation):
             calls.training = outer
 
     def _call_any(self, args, kwargs):
+        """A call with all checks and conversions; builds the layer when it is not built."""
         self._check_initialized()
         args, kwargs = self._as_inputs(args, kwargs)
-        training = kwargs.pop("training", None) if not self._takes_training else kwargs.get("training")
-        try:
-            arguments = self._signature.signature.bind(*args, **kwargs).arguments
-        except TypeError as error:
-            raise TypeError(f"{type(self).__name__}.call() of layer {self.name!r} takes {self._signature.signature}; {error}.") from None
+        given = kwargs if self._takes_training else {key: value for key, value in kwargs.items() if key != "training"}
+        arguments = self._bind(args, given)
         first = next(iter(arguments.values()), None)
         check_inputs(self.input_spec, first, self.name)
-        outer = calls.training
         if not calls.stack and calls.with_losses:
             self._clear_losses()
-        if training is None:
-            training = arguments.get("training")
-        if training is None:
-            training = outer if outer is not None else self._signature.training_default
-        explicit = kwargs.get("training") is not None
-        calling.fill_masks(self._signature, arguments, kwargs)
+        outer = calls.training
+        training = self._mode(kwargs.get("training", arguments.get("training")))
+        calling.fill_masks(self._signature, arguments, given)
+        if self._takes_training and training is not None and "training" not in self._signature.names[: len(args)]:
+            given["training"] = training
         calls.training = training
         calls.stack.append(self)
         try:
             if not self.built:
                 self._build_for(arguments)
-            symbolic = any_symbolic(args, kwargs)
-            if self._takes_training and training is not None and "training" not in _positional(self._signature, args) and (explicit or not symbolic or outer is not None or training):
-                kwargs["training"] = training
-            outputs = self._call_symbolic(args, kwargs) if symbolic else self.call(*args, **kwargs)
+            symbolic = any_symbolic(args, given)
+            outputs = self._call_symbolic(args, given, {**kwargs, **given}) if symbolic else self.call(*args, **given)
         except Exception as error:
             raise _named(error, self, args)
         finally:
             calls.stack.pop()
             calls.training = outer
         if not symbolic:
-            self._after_call(args, kwargs, outputs)
-        self._propagate_masks(first, kwargs, outputs)
+            self._after_call(args, given, outputs)
+        self._propagate_masks(first, given, outputs)
         return outputs
+
+    def _bind(self, args, kwargs) -> dict:
+        try:
+            return self._signature.signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise TypeError(f"{type(self).__name__}.call() of layer {self.name!r} takes {self._signature.signature}; {error}.") from None
+
+    def _mode(self, explicit):
+        """Whether a call trains: what it says itself, else the mode of the layer around it, else the default of `call`."""
+        if explicit is not None:
+            return explicit
+        return calls.training if calls.training is not None else self._signature.training_default
 
     def _as_inputs(self, args, kwargs):
         if not self._convert_input_args:
@@ -202,8 +208,12 @@ class Layer(Config, Building, Weights, Tracking, Operation):
             for output in tree.flatten(outputs):
                 if isinstance(output, Tensor):
                     self.add_loss(self.activity_regularizer(output))
-        elif len(args) == 1 and type(args[0]) is Tensor and self.built and not (set(kwargs) - {"training"}) and self._signature.training_default is None:
-            self._known_specs.add(args[0].spec)
+        elif len(args) == 1 and self.built and not (set(kwargs) - {"training"}) and not self._signature.training_default and not self._makes_masks():
+            self._known_specs.add(args[0].spec if type(args[0]) is Tensor else _specs_of(args[0]))
+            self._known_specs.discard(None)
+
+    def _makes_masks(self) -> bool:
+        return self.supports_masking and type(self).compute_mask is not Layer.compute_mask
 
     def _propagate_masks(self, first, kwargs, outputs) -> None:
         masks = kwargs.get("mask") if self._signature.takes_mask else None
@@ -260,8 +270,14 @@ class Layer(Config, Building, Weights, Tracking, Operation):
         return repr(self)
 
 
-def _positional(signature, args) -> list:
-    return signature.names[: len(args)]
+def _specs_of(values):
+    """The specs of a list of unmasked tensors, or None."""
+    if type(values) not in (list, tuple):
+        return None
+    for value in values:
+        if type(value) is not Tensor or getattr(value, "_keras_mask", None) is not None:
+            return None
+    return tuple([value.spec for value in values])
 
 
 def _named(error: Exception, layer, args) -> Exception:

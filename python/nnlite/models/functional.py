@@ -183,30 +183,29 @@ class Functional(Model):
 class _Instruction:
     """One node of the graph, prepared for running: where its arguments come from and where its outputs go."""
 
-    __slots__ = ("call", "takes_training", "single", "args", "kwargs", "outputs", "single_output", "node")
+    __slots__ = ("call", "takes_training", "training", "single", "args", "kwargs", "outputs", "single_output")
 
     def __init__(self, node):
         operation = node.operation
         is_layer = isinstance(operation, Layer)
-        self.node = node
         self.call = operation if is_layer else operation.call
-        self.takes_training = is_layer and operation._takes_training
-        self.args, self.kwargs = node.args, node.kwargs
-        only = len(node.args) == 1 and not node.kwargs and isinstance(node.args[0], KerasTensor)
-        self.single = id(node.args[0]) if only else None
+        self.training = node.kwargs.get("training") if is_layer else None
+        self.takes_training = is_layer and (operation._takes_training or "training" in node.kwargs)
+        self.args = node.args
+        self.kwargs = {key: value for key, value in node.kwargs.items() if key != "training" or not is_layer}
+        self.single = id(node.args[0]) if len(node.args) == 1 and not self.kwargs and isinstance(node.args[0], KerasTensor) else None
         self.outputs = [id(tensor) for tensor in node.output_tensors]
         self.single_output = self.outputs[0] if isinstance(node.outputs, KerasTensor) else None
 
     def run(self, values: dict, training) -> None:
+        """Takes the arguments out of `values` and puts the outputs in. The model's mode, when it has one, goes before the one the graph was written with."""
+        mode = self.training if training is None or not self.takes_training else training
         if self.single is not None:
-            if training is not None and self.takes_training:
-                result = self.call(values[self.single], training=training)
-            else:
-                result = self.call(values[self.single])
+            result = self.call(values[self.single]) if mode is None else self.call(values[self.single], training=mode)
         else:
             args, kwargs = tree.map_structure(lambda leaf: values[id(leaf)] if isinstance(leaf, KerasTensor) else leaf, (self.args, self.kwargs))
-            if training is not None and self.takes_training:
-                kwargs["training"] = training
+            if mode is not None:
+                kwargs["training"] = mode
             result = self.call(*args, **kwargs)
         if self.single_output is not None:
             values[self.single_output] = result
