@@ -1,0 +1,286 @@
+// softmax, log_softmax, their gradients, and the cross-entropy of integer labels; all over the last axis. A row is computed by
+// itself, in vectors of lanes, so its result does not depend on the rows beside it. bfloat16 computes in float.
+#include "kernels/float_items.h"
+#include "kernels/kernel.h"
+#include "simd/math.h"
+
+namespace nnlite::NN_ISA {
+namespace {
+
+constexpr int64_t kChunkElements = 8 * 1024;
+constexpr int64_t kMaxChunks = 256;
+
+struct RowState {
+  int64_t rows, columns, chunk_rows;
+  DType labels;
+};
+
+NN_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// A row of items: vectors of whole lanes, then a part filled up with `rest`.
+template <class E>
+struct RowOf {
+  using Item = typename E::Item;
+  using Number = typename E::Number;
+  using V = typename E::V;
+  static constexpr int kLanes = E::kLanes;
+
+  // body(vector, first element, how many count) for all vectors of a row.
+  template <class Body>
+  static NN_ALWAYS void each(int64_t n, Body body) {
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) body(i, kLanes);
+    if (i < n) body(i, static_cast<int>(n - i));
+  }
+  static NN_ALWAYS V read(const Item* x, int n) { return n == kLanes ? E::read(x) : E::read_part(x, n); }
+  static NN_ALWAYS void write(Item* y, V v, int n) { n == kLanes ? E::write(y, v) : E::write_part(y, v, n); }
+  static NN_ALWAYS V filled(V v, int n, V rest) { return n == kLanes ? v : keep_first(v, n, rest); }
+
+  static NN_ALWAYS Number largest(const Item* x, int64_t n) {
+    const V low = splat(-FloatTraits<Number>::kInfinity);
+    V a = low, b = low;
+    int64_t i = 0;
+    for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+      a = max(E::read(x + i), a);
+      b = max(E::read(x + i + kLanes), b);
+    }
+    each(n - i, [&](int64_t k, int m) { a = max(filled(read(x + i + k, m), m, low), a); });
+    return reduce_max(max(a, b));
+  }
+};
+
+// A place for the row's exponentials: the output itself, or float scratch when the output is narrower.
+template <class E>
+NN_INLINE typename E::Number* row_buffer(typename E::Item* y, void* scratch) {
+  if constexpr (sizeof(typename E::Item) == sizeof(typename E::Number)) {
+    return y;
+  } else {
+    return static_cast<typename E::Number*>(scratch);
+  }
+}
+
+// buffer = exp(x - largest); returns the sum. (NaN anywhere in x makes the sum NaN.)
+template <class E>
+NN_INLINE typename E::Number exponentials(const typename E::Item* x, typename E::Number* buffer, int64_t n, typename E::Number largest) {
+  using R = RowOf<E>;
+  using V = typename E::V;
+  const V shift = splat(largest);
+  V sum = V::zero();
+  R::each(n, [&](int64_t i, int m) {
+    const V e = R::filled(exp(R::read(x + i, m) - shift), m, V::zero());
+    sum += e;
+    m == E::kLanes ? store(buffer + i, e) : store_part(buffer + i, e, m);
+  });
+  return reduce_add(sum);
+}
+
+template <class E>
+NN_INLINE void softmax_row(const typename E::Item* x, typename E::Item* y, void* scratch, int64_t n, typename E::Number largest, typename E::Number* sum) {
+  using V = typename E::V;
+  typename E::Number* buffer = row_buffer<E>(y, scratch);
+  *sum = exponentials<E>(x, buffer, n, largest);
+  const V scale = splat(1 / *sum);
+  RowOf<E>::each(n, [&](int64_t i, int m) { RowOf<E>::write(y + i, (m == E::kLanes ? load(buffer + i) : load_part(buffer + i, m)) * scale, m); });
+}
+
+template <class T>
+NN_INLINE T log_of(T x) {
+  T lanes[Vec<T>::kLanes];
+  store(lanes, log(splat(x)));
+  return lanes[0];
+}
+
+// Calls body(row) for the rows of chunks [begin, end).
+template <class Body>
+NN_INLINE void for_rows(const RowState& s, int64_t begin, int64_t end, Body body) {
+  const int64_t last = least(end * s.chunk_rows, s.rows);
+  for (int64_t row = begin * s.chunk_rows; row < last; ++row) body(row);
+}
+
+template <class E>
+void run_softmax(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const auto& s = *static_cast<const RowState*>(state);
+  using Item = typename E::Item;
+  for_rows(s, begin, end, [&](int64_t row) {
+    const Item* x = static_cast<const Item*>(args.in[0]) + row * s.columns;
+    typename E::Number sum;
+    softmax_row<E>(x, static_cast<Item*>(args.out[0]) + row * s.columns, args.thread_scratch, s.columns, RowOf<E>::largest(x, s.columns), &sum);
+  });
+}
+
+template <class E>
+void run_log_softmax(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const auto& s = *static_cast<const RowState*>(state);
+  using R = RowOf<E>;
+  using V = typename E::V;
+  for_rows(s, begin, end, [&](int64_t row) {
+    const auto* x = static_cast<const typename E::Item*>(args.in[0]) + row * s.columns;
+    auto* y = static_cast<typename E::Item*>(args.out[0]) + row * s.columns;
+    const V shift = splat(R::largest(x, s.columns));
+    V sum = V::zero();
+    R::each(s.columns, [&](int64_t i, int m) { sum += R::filled(exp(R::read(x + i, m) - shift), m, V::zero()); });
+    const V log_sum = splat(log_of(reduce_add(sum)));
+    R::each(s.columns, [&](int64_t i, int m) { R::write(y + i, (R::read(x + i, m) - shift) - log_sum, m); });
+  });
+}
+
+template <class E>
+void run_softmax_grad(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const auto& s = *static_cast<const RowState*>(state);
+  using R = RowOf<E>;
+  using V = typename E::V;
+  for_rows(s, begin, end, [&](int64_t row) {
+    const auto* y = static_cast<const typename E::Item*>(args.in[0]) + row * s.columns;
+    const auto* dy = static_cast<const typename E::Item*>(args.in[1]) + row * s.columns;
+    auto* dx = static_cast<typename E::Item*>(args.out[0]) + row * s.columns;
+    V sum = V::zero();
+    R::each(s.columns, [&](int64_t i, int m) { sum = fma(R::read(dy + i, m), R::read(y + i, m), sum); });
+    const V dot = splat(reduce_add(sum));
+    R::each(s.columns, [&](int64_t i, int m) { R::write(dx + i, R::read(y + i, m) * (R::read(dy + i, m) - dot), m); });
+  });
+}
+
+template <class E>
+void run_log_softmax_grad(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const auto& s = *static_cast<const RowState*>(state);
+  using R = RowOf<E>;
+  using V = typename E::V;
+  for_rows(s, begin, end, [&](int64_t row) {
+    const auto* y = static_cast<const typename E::Item*>(args.in[0]) + row * s.columns;
+    const auto* dy = static_cast<const typename E::Item*>(args.in[1]) + row * s.columns;
+    auto* dx = static_cast<typename E::Item*>(args.out[0]) + row * s.columns;
+    V sum = V::zero();
+    R::each(s.columns, [&](int64_t i, int m) { sum += R::read(dy + i, m); });
+    const V total = splat(reduce_add(sum));
+    R::each(s.columns, [&](int64_t i, int m) { R::write(dx + i, fnma(exp(R::read(y + i, m)), total, R::read(dy + i, m)), m); });
+  });
+}
+
+// A label as a class number; -1 when it is none of the `classes`.
+NN_INLINE int64_t read_label(const void* labels, DType dtype, int64_t row, int64_t classes) {
+  int64_t label = -1;
+  double number;
+  switch (dtype) {
+    case DType::kInt32: label = static_cast<const int32_t*>(labels)[row]; break;
+    case DType::kInt64: label = static_cast<const int64_t*>(labels)[row]; break;
+    case DType::kUInt8: label = static_cast<const uint8_t*>(labels)[row]; break;
+    case DType::kInt8: label = static_cast<const int8_t*>(labels)[row]; break;
+    default:
+      number = dtype == DType::kFloat32 ? static_cast<const float*>(labels)[row] : static_cast<const double*>(labels)[row];
+      label = number > -1 && number < 9e18 ? static_cast<int64_t>(number) : -1;
+  }
+  return label >= 0 && label < classes ? label : -1;
+}
+
+template <class E>
+void run_cross_entropy(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const auto& s = *static_cast<const RowState*>(state);
+  using Item = typename E::Item;
+  using Number = typename E::Number;
+  for_rows(s, begin, end, [&](int64_t row) {
+    const Item* x = static_cast<const Item*>(args.in[0]) + row * s.columns;
+    const int64_t label = read_label(args.in[1], s.labels, row, s.columns);
+    const Number largest = RowOf<E>::largest(x, s.columns);
+    const Number score = label < 0 ? FloatTraits<Number>::kNan : to_number(E(), x[label]) - largest;
+    Number sum;
+    softmax_row<E>(x, static_cast<Item*>(args.out[1]) + row * s.columns, args.thread_scratch, s.columns, largest, &sum);
+    static_cast<Item*>(args.out[0])[row] = to_item(E(), log_of(sum) - score);
+  });
+}
+
+template <class E>
+void run_cross_entropy_grad(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const auto& s = *static_cast<const RowState*>(state);
+  using R = RowOf<E>;
+  using Item = typename E::Item;
+  using Number = typename E::Number;
+  for_rows(s, begin, end, [&](int64_t row) {
+    const Item* p = static_cast<const Item*>(args.in[0]) + row * s.columns;
+    Item* dx = static_cast<Item*>(args.out[0]) + row * s.columns;
+    const int64_t label = read_label(args.in[1], s.labels, row, s.columns);
+    const Number scale = to_number(E(), static_cast<const Item*>(args.in[2])[row]);
+    const Number at_label = label < 0 ? 0 : (to_number(E(), p[label]) - 1) * scale;
+    R::each(s.columns, [&](int64_t i, int m) { R::write(dx + i, R::read(p + i, m) * splat(scale), m); });
+    if (label >= 0) dx[label] = to_item(E(), at_label);
+  });
+}
+
+RowState* plan_rows(Prepare& prepare) {
+  const Spec& x = prepare.input(0);
+  if (x.rank < 1) prepare.fail("takes tensors with at least one axis");
+  auto* s = static_cast<RowState*>(prepare.new_state(sizeof(RowState)));
+  s->columns = x.dim(-1);
+  s->rows = s->columns == 0 ? 0 : x.size() / s->columns;
+  s->chunk_rows = kChunkElements / (s->columns + 1) + 1;
+  if (s->chunk_rows * kMaxChunks < s->rows) s->chunk_rows = (s->rows + kMaxChunks - 1) / kMaxChunks;
+  prepare.add_phase((s->rows + s->chunk_rows - 1) / s->chunk_rows);
+  prepare.set_cost(25.0 * static_cast<double>(x.size()));
+  if (x.dtype == DType::kBFloat16) prepare.need_thread_scratch(sizeof(float) * static_cast<size_t>(s->columns));
+  return s;
+}
+
+void require_same(Prepare& prepare, const Spec& a, const Spec& b, const char* what) {
+  if (a.dtype != b.dtype || a.size() != b.size()) {
+    prepare.fail("%s must have the shape and dtype of the scores; got %lld of %s and %lld of %s", what, static_cast<long long>(b.size()), dtype_name(b.dtype),
+                 static_cast<long long>(a.size()), dtype_name(a.dtype));
+  }
+}
+
+#define NN_CHOOSE_FLOAT(prepare, run)                                                                       \
+  switch ((prepare).input(0).dtype) {                                                                       \
+    case DType::kFloat32: return (prepare).set_run(run<Float32>);                                           \
+    case DType::kFloat64: return (prepare).set_run(run<Float64>);                                           \
+    case DType::kBFloat16: return (prepare).set_run(run<BFloat16>);                                         \
+    default: (prepare).fail("takes floating point numbers, got %s", dtype_name((prepare).input(0).dtype));  \
+  }
+
+void prepare_softmax(Prepare& prepare) {
+  plan_rows(prepare);
+  require_same(prepare, prepare.input(0), prepare.output(0), "the output");
+  NN_CHOOSE_FLOAT(prepare, run_softmax)
+}
+void prepare_log_softmax(Prepare& prepare) {
+  plan_rows(prepare);
+  require_same(prepare, prepare.input(0), prepare.output(0), "the output");
+  NN_CHOOSE_FLOAT(prepare, run_log_softmax)
+}
+void prepare_softmax_grad(Prepare& prepare) {
+  plan_rows(prepare);
+  require_same(prepare, prepare.input(0), prepare.input(1), "dy");
+  NN_CHOOSE_FLOAT(prepare, run_softmax_grad)
+}
+void prepare_log_softmax_grad(Prepare& prepare) {
+  plan_rows(prepare);
+  require_same(prepare, prepare.input(0), prepare.input(1), "dy");
+  NN_CHOOSE_FLOAT(prepare, run_log_softmax_grad)
+}
+
+RowState* plan_labels(Prepare& prepare) {
+  RowState* s = plan_rows(prepare);
+  s->labels = prepare.input(1).dtype;
+  if (s->labels == DType::kBool || s->labels == DType::kBFloat16) prepare.fail("labels must be integers or whole float32 or float64, got %s", dtype_name(s->labels));
+  if (s->columns > 0 && prepare.input(1).size() != s->rows) {
+    prepare.fail("needs one label a row: %lld rows, %lld labels", static_cast<long long>(s->rows), static_cast<long long>(prepare.input(1).size()));
+  }
+  return s;
+}
+void prepare_cross_entropy(Prepare& prepare) {
+  plan_labels(prepare);
+  require_same(prepare, prepare.input(0), prepare.output(1), "the probabilities");
+  NN_CHOOSE_FLOAT(prepare, run_cross_entropy)
+}
+void prepare_cross_entropy_grad(Prepare& prepare) {
+  plan_labels(prepare);
+  require_same(prepare, prepare.input(0), prepare.output(0), "the gradient");
+  NN_CHOOSE_FLOAT(prepare, run_cross_entropy_grad)
+}
+
+NN_KERNEL("softmax", prepare_softmax);
+NN_KERNEL("log_softmax", prepare_log_softmax);
+NN_KERNEL("softmax_grad", prepare_softmax_grad);
+NN_KERNEL("log_softmax_grad", prepare_log_softmax_grad);
+NN_KERNEL("sparse_softmax_cross_entropy", prepare_cross_entropy);
+NN_KERNEL("sparse_softmax_cross_entropy_grad", prepare_cross_entropy_grad);
+
+}  // namespace
+}  // namespace nnlite::NN_ISA
