@@ -3,7 +3,7 @@
 //
 //                exp  expm1  log  log1p  tanh  sigmoid  erf  sin/cos  tan  pow
 //   float        1.0  1.5    0.9  1.0    2.3   2.4      1.1  1.6      3.5  0.6
-//   double       1.0  2.0    0.8  0.8    2.6   2.4      -    -        -    -
+//   double       1.0  2.0    0.9  0.9    2.6   2.4      -    -        -    -
 //
 // Missing entries (and asin, acos, atan, sinh, cosh, atan2) are libm calls, lane by lane: see kernels/elementwise_math.isa.cpp.
 #pragma once
