@@ -62,7 +62,7 @@ def _from_numpy(array: np.ndarray, dtype: str | None) -> Tensor:
 
 def _from_sequence(x, dtype: str | None) -> Tensor:
     if _holds_tensors(x):
-        from nnlite.ops.manipulation import stack
+        from nnlite.ops.joining import stack
 
         return stack([to_tensor(item) for item in x])
     try:

@@ -13,15 +13,16 @@ _CONTAINERS = (tuple, list, dict)
 _PLAIN = frozenset((Tensor, int, float, bool, str, type(None)))
 
 
-def public(function=None, *, name: str | None = None, aliases: tuple[str, ...] = ()):
+def public(function=None, *, name: str | None = None, aliases: tuple[str, ...] = (), home: dict | None = None):
     """Registers a function as `nnlite.ops.<name>`; called on KerasTensors it records itself in the functional model.
 
     Args:
         name: Public name, when the Python name had to differ (it would hide a builtin used in the file).
         aliases: Further public names.
+        home: Where it is registered, for functions that are public in a module of their own (default: `nnlite.ops`).
     """
     if function is None:
-        return lambda f: public(f, name=name, aliases=aliases)
+        return lambda f: public(f, name=name, aliases=aliases, home=home)
     public_name = name or function.__name__
 
     @functools.wraps(function)
@@ -36,7 +37,7 @@ def public(function=None, *, name: str | None = None, aliases: tuple[str, ...] =
 
     call.__name__ = call.__qualname__ = public_name
     for known in (public_name, *aliases):
-        PUBLIC[known] = call
+        (PUBLIC if home is None else home)[known] = call
     return call
 
 

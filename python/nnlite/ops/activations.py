@@ -8,7 +8,8 @@ from nnlite.ops import elementwise as e, reduce, softmaxes
 from nnlite.ops._convert import axis_of, to_float, to_number, to_tensor
 from nnlite.ops._public import public
 from nnlite.ops.arithmetic import const
-from nnlite.ops.manipulation import moveaxis, reshape, split, transpose
+from nnlite.ops.joining import split
+from nnlite.ops.manipulation import moveaxis, reshape, transpose
 
 _SELU_SCALE = 1.0507009873554804934193349852946
 _SELU_ALPHA = 1.6732632423543772848170429916717

@@ -6,7 +6,8 @@ from nnlite import tree
 from nnlite.ops import elementwise as e
 from nnlite.ops._convert import pair, to_bool, to_tensor
 from nnlite.ops._public import public, register
-from nnlite.ops.manipulation import flip, stack
+from nnlite.ops.joining import stack
+from nnlite.ops.manipulation import flip
 from nnlite.tensor import Tensor
 from nnlite.variable import Variable
 
@@ -162,7 +163,7 @@ def vectorized_map(function, elements):
 @register
 def associative_scan(f, elems, reverse=False, axis=0):
     """Running results of an associative f(a, b) along an axis, in about 2 log2(n) steps of whole slices."""
-    from nnlite.ops.manipulation import concatenate, part_along
+    from nnlite.ops.joining import concatenate, part_along
     from nnlite.ops._convert import axis_of
 
     elems = tree.map_structure(to_tensor, elems)

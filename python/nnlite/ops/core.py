@@ -168,7 +168,7 @@ def _starts(starts):
     """Python ints where they are known, else an int tensor."""
     values = list(starts) if isinstance(starts, (list, tuple)) else starts
     if isinstance(values, list) and any(isinstance(v, (Tensor, Variable)) and to_tensor(v).data is None for v in values):
-        from nnlite.ops.manipulation import stack
+        from nnlite.ops.joining import stack
 
         return stack([to_tensor(v, "int32") for v in values])
     if isinstance(values, (Tensor, Variable)) and to_tensor(values).data is None:

@@ -199,3 +199,16 @@ hanning = _window("hanning", np.hanning, "Hann")
 def kaiser(x, beta):
     """Kaiser window of x points with shape parameter beta."""
     return to_tensor(np.kaiser(int(_number(x)), float(_number(beta))), config.floatx())
+
+
+@public
+def array(x, dtype=None):
+    """A tensor of `x`."""
+    return to_tensor(x, None if dtype is None else standardize(dtype))
+
+
+@public
+def copy(x):
+    """A tensor of the same values."""
+    x = to_tensor(x)
+    return Tensor(x.spec, x.data.copy()) if x.data is not None and x.node is None else movement.reshape(x, shape=x.spec.shape)

@@ -40,3 +40,13 @@ def _vector_norm(x, order, axes, keepdims: bool):
     order = float(order)
     total = reduce.sum(e.power(size, scalar(order, x.spec.dtype)), axes=axes, keepdims=keepdims)
     return e.power(total, scalar(1.0 / order, x.spec.dtype))
+
+
+def __getattr__(name: str):
+    """Inverses and factorizations are loaded when first used."""
+    from nnlite.ops import factorizations
+
+    function = getattr(factorizations, name, None)
+    if function is None or getattr(function, "__module__", "") != factorizations.__name__ or name.startswith("_"):
+        raise AttributeError(f"module 'nnlite.ops.linalg' has no attribute {name!r}")
+    return function

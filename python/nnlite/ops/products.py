@@ -123,7 +123,7 @@ def kron(x1, x2):
 def cross(x1, x2, axisa=-1, axisb=-1, axisc=-1, axis=None):
     """Cross product of vectors of 3 (or 2) elements along an axis."""
     from nnlite.ops.core import unstack
-    from nnlite.ops.manipulation import stack
+    from nnlite.ops.joining import stack
 
     a, b = pair(x1, x2, "int")
     axisa, axisb, axisc = (axis, axis, axis) if axis is not None else (axisa, axisb, axisc)

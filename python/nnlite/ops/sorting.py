@@ -8,7 +8,8 @@ from nnlite.ops import elementwise as e, movement, reduce
 from nnlite.ops._convert import axis_of, pair, static_ints, to_number, to_tensor
 from nnlite.ops._public import public, register
 from nnlite.ops.indexing import _take_flat, eager_array
-from nnlite.ops.manipulation import moveaxis, part_along
+from nnlite.ops.joining import part_along
+from nnlite.ops.manipulation import moveaxis
 from nnlite.tensor import Tensor
 
 

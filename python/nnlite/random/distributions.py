@@ -108,8 +108,13 @@ def categorical(logits, num_samples, dtype="int32", seed=None):
     return e.cast(reduce.argmax(scores, axis=2), dtype=standardize(dtype))
 
 
-@public(name="dropout")
-def _dropout(inputs, rate, noise_shape=None, seed=None):
+@public(home={})
+def dropout(inputs, rate, noise_shape=None, seed=None):
+    """Zeroes elements with probability `rate` and scales the others by 1 / (1 - rate).
+
+    Args:
+        noise_shape: Shape of the mask, which broadcasts to that of `inputs`; None stands for a size of `inputs`.
+    """
     x = to_float(inputs)
     if not 0 <= rate <= 1:
         raise ValueError(f"dropout() takes a rate between 0 and 1; received rate={rate}.")
@@ -122,15 +127,6 @@ def _dropout(inputs, rate, noise_shape=None, seed=None):
     shape = tuple(dim if wanted is None else int(wanted) for wanted, dim in zip(noise_shape, x.spec.shape, strict=True))
     mask = random_ops.dropout(movement.broadcast_to(scalar(1.0, x.spec.dtype), shape=shape), key_of(seed), rate=float(rate))
     return e.multiply(x, mask)
-
-
-def dropout(inputs, rate, noise_shape=None, seed=None):
-    """Zeroes elements with probability `rate` and scales the others by 1 / (1 - rate).
-
-    Args:
-        noise_shape: Shape of the mask, which broadcasts to that of `inputs`; None stands for a size of `inputs`.
-    """
-    return _dropout(inputs, rate, noise_shape, seed)
 
 
 def shuffle(x, axis=0, seed=None):
