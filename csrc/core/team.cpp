@@ -47,7 +47,7 @@ int64_t spin_nanoseconds(int workers) {
 void Team::run(Parts& parts, int workers) {
   parts_ = &parts;
   open_next(0, workers);
-  uint64_t word = word_.load(std::memory_order_relaxed);
+  uint64_t word = word_.load(std::memory_order_acquire);
   while (grains_of(word = help(word, 0, workers)) > 0) word = wait_change(word, 0, workers);
 }
 
@@ -69,7 +69,7 @@ uint64_t Team::help(uint64_t word, int worker, int workers) {
     const int64_t finished = run_grains(word, worker, workers);
     if (finished == 0 || done_.fetch_add(finished, std::memory_order_acq_rel) + finished < grains_of(word)) break;
     open_next(worker, workers);
-    word = word_.load(std::memory_order_relaxed);
+    word = word_.load(std::memory_order_acquire);  // perhaps already a later part, opened by another worker
   }
   return word;
 }
