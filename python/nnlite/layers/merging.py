@@ -196,7 +196,7 @@ class Concatenate(_Merge):
                 m = ops.expand_dims(m, -1)
             parts.append(ops.broadcast_to(m, x.shape))
         joined = ops.concatenate(parts, axis=self.axis)
-        return ops.all(joined, axis=-1)
+        return ops.any(joined, axis=-1)
 
     def get_config(self):
         return {**super().get_config(), "axis": self.axis}

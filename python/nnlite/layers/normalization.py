@@ -65,12 +65,13 @@ class LayerNormalization(_Scaled):
                  beta_constraint=None, gamma_constraint=None, **kwargs):
         rms_scaling = kwargs.pop("rms_scaling", False)
         super().__init__(**kwargs)
-        self.axis = _axis_list(axis, "LayerNormalization")
+        self.axis = axis if isinstance(axis, int) else _axis_list(axis, "LayerNormalization")
         self.epsilon = epsilon
         self.rms_scaling = rms_scaling
         self._start(center and not rms_scaling, scale or rms_scaling, (beta_initializer, beta_regularizer, beta_constraint), (gamma_initializer, gamma_regularizer, gamma_constraint))
 
     def build(self, input_shape):
+        self.axis = _axis_list(self.axis, "LayerNormalization")
         self._check_axes(self.axis, input_shape)
         self._add_scale(tuple(input_shape[axis] for axis in self.axis))
 
@@ -149,10 +150,11 @@ class RMSNormalization(Layer):
 
     def __init__(self, axis=-1, epsilon=1e-6, **kwargs):
         super().__init__(**kwargs)
-        self.axis = _axis_list(axis, "RMSNormalization")
+        self.axis = axis if isinstance(axis, int) else _axis_list(axis, "RMSNormalization")
         self.epsilon = epsilon
 
     def build(self, input_shape):
+        self.axis = _axis_list(self.axis, "RMSNormalization")
         self.scale = self.add_weight(name="scale", shape=tuple(input_shape[axis] for axis in self.axis), initializer="ones")
 
     def call(self, inputs):
