@@ -55,9 +55,8 @@ void run_grad_tile(const GradTile<T>& tile) {
         for (int j = 0; j < kVectors; ++j) vb[j] = kPart && j == kVectors - 1 ? load_part(dy + j * kLanes, part) : load(dy + j * kLanes);
 #pragma GCC unroll 8
         for (int i = 0; i < kRows; ++i) {
-          const Vec<T> va = splat(x[i][p]);
 #pragma GCC unroll 4
-          for (int j = 0; j < kVectors; ++j) acc[i][j] = fma(va, vb[j], acc[i][j]);
+          for (int j = 0; j < kVectors; ++j) acc[i][j] = fma(splat(x[i][p]), vb[j], acc[i][j]);
         }
         p += x_col;
         dy += dy_col;
@@ -116,6 +115,9 @@ constexpr GradTileFunction<T> kGradTiles[2][kMaxVectors][kMostRows] = {{{run_gra
                                                                       {{run_grad_tile<T, 1, 1, false>, run_grad_tile<T, 2, 1, false>}}};
 #endif
 
+// Tiles of one vector read dy by strips; from so many rows of dw on it pays to copy them together.
+constexpr int64_t kCopyRows = 32;
+
 // Rows of output pixels in some images. The first block of a chunk writes dw, the others add to it.
 struct PixelBlock {
   int64_t image_begin, image_end, row_begin, row_end;
@@ -151,6 +153,15 @@ ImageView<T> copy_padded(const ConvGeometry& g, const PixelBlock& block, const T
   return {copy, height * copy_row, copy_row};
 }
 
+// Some vectors of filters of a piece, from column j on, and where dy has them for the pixels of a block.
+template <class T>
+struct Strip {
+  int64_t j;
+  int vectors, part;
+  const T* dy;
+  int64_t dy_image, dy_row, dy_col;
+};
+
 // What one chunk computes: rows of dw [m_begin, m_end) and one panel of filters of one group.
 template <class T>
 struct GradPiece {
@@ -161,99 +172,127 @@ struct GradPiece {
   int64_t m_begin, m_end;
 };
 
-// Adds one block of pixels to the rows [m, m + count) of dw, for all columns. `x` points at what the block's first pixel reads for row m + i.
+// Brings the strip's columns of dy together. Narrow strips of wide rows would use few sets of the first cache.
 template <class T>
-void add_rows(const ConvGeometry& g, const GradPiece<T>& piece, const PixelBlock& block, int64_t m, int64_t count, int64_t col_begin,
-              int64_t col_end, const T* const* x, int64_t x_image, int64_t x_row, int vectors, int64_t j, int part) {
-  GradTile<T> tile;
-  const int64_t offset = col_begin * g.cols.stride * g.channels;
-  for (int64_t i = 0; i < count; ++i) tile.x[i] = x[i] + offset;
-  tile.x_image = x_image;
-  tile.x_row = g.rows.stride * x_row;
-  tile.x_col = g.cols.stride * g.channels;
-  tile.dy_col = g.filters;
-  tile.dy_row = g.cols.out * g.filters;
-  tile.dy_image = g.rows.out * tile.dy_row;
-  tile.dy = piece.dy + block.image_begin * tile.dy_image + block.row_begin * tile.dy_row + col_begin * tile.dy_col + j;
-  tile.images = block.image_end - block.image_begin;
-  tile.rows = block.row_end - block.row_begin;
-  tile.cols = col_end - col_begin;
-  tile.dw = piece.dw + m * g.filters + j;
-  tile.ldw = g.filters;
-  tile.part = part;
-  tile.accumulate = !block.first;
-  kGradTiles<T>[!kAlwaysPart && part == Vec<T>::kLanes][vectors - 1][count - 1](tile);
+Strip<T> copy_strip(const Strip<T>& strip, const PixelBlock& block, int64_t cols, T* copy) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  Strip<T> result = strip;
+  const int64_t rows = block.row_end - block.row_begin;
+  result.dy = copy;
+  result.dy_col = kLanes;
+  result.dy_row = cols * kLanes;
+  result.dy_image = rows * result.dy_row;
+  for (int64_t n = 0; n < block.image_end - block.image_begin; ++n) {
+    for (int64_t h = 0; h < rows; ++h) {
+      const T* from = strip.dy + n * strip.dy_image + h * strip.dy_row;
+      for (int64_t w = 0; w < cols; ++w, from += strip.dy_col, copy += kLanes) store(copy, load_part(from, strip.part));
+    }
+  }
+  return result;
+}
+
+// Some pixels of a block: rows, and columns.
+struct Pixels {
+  int64_t row_begin, row_end, col_begin, col_end;
+};
+
+// Adds pixels of a block to the rows [m, m + count) of dw. x[i] is what the first of the pixels reads for row m + i.
+template <class T>
+void add_rows(const ConvGeometry& g, const GradPiece<T>& piece, const PixelBlock& block, const Pixels& pixels, const Strip<T>& strip, int64_t m,
+              int64_t count, GradTile<T>* tile) {
+  tile->x_row *= g.rows.stride;
+  tile->x_col = g.cols.stride * g.channels;
+  tile->dy_col = strip.dy_col;
+  tile->dy_row = strip.dy_row;
+  tile->dy_image = strip.dy_image;
+  tile->dy = strip.dy + (pixels.row_begin - block.row_begin) * strip.dy_row + pixels.col_begin * strip.dy_col;
+  tile->images = block.image_end - block.image_begin;
+  tile->rows = pixels.row_end - pixels.row_begin;
+  tile->cols = pixels.col_end - pixels.col_begin;
+  tile->dw = piece.dw + m * g.filters + strip.j;
+  tile->ldw = g.filters;
+  tile->part = strip.part;
+  tile->accumulate = !block.first;
+  kGradTiles<T>[!kAlwaysPart && strip.part == Vec<T>::kLanes][strip.vectors - 1][count - 1](*tile);
 }
 
 // Tiles within one tap: only the pixels whose tap is inside the image.
 template <class T>
-void add_block_by_tap(const KernelGradPlan& plan, const GradPiece<T>& piece, const PixelBlock& block, int vectors, int64_t j, int part) {
+void add_block_by_tap(const KernelGradPlan& plan, const GradPiece<T>& piece, const PixelBlock& block, const Strip<T>& strip) {
   const ConvGeometry& g = plan.geometry;
-  const int most = kMaxRows[vectors];
+  const int most = kMaxRows[strip.vectors];
   const int64_t x_row = g.cols.in * g.channels;
   for (int64_t tap = piece.m_begin / plan.depth; tap * plan.depth < piece.m_end; ++tap) {
     const int64_t r = tap / g.cols.taps, s = tap % g.cols.taps;
-    PixelBlock valid = block;
-    int64_t col_begin, col_end;
+    Pixels valid;
     valid_outputs(g.rows, r, &valid.row_begin, &valid.row_end);
-    valid_outputs(g.cols, s, &col_begin, &col_end);
+    valid_outputs(g.cols, s, &valid.col_begin, &valid.col_end);
     valid.row_begin = larger(valid.row_begin, block.row_begin);
     valid.row_end = smaller(valid.row_end, block.row_end);
-    if (valid.row_begin >= valid.row_end || col_begin >= col_end) {
+    if (valid.row_begin >= valid.row_end || valid.col_begin >= valid.col_end) {
       if (!block.first) continue;
-      valid.row_begin = valid.row_end = block.row_begin;  // no pixels: the tiles write zeros
-      col_begin = col_end = 0;
+      valid = {block.row_begin, block.row_begin, 0, 0};  // no pixels: the tiles write zeros
     }
-    const int64_t row = valid.row_begin * g.rows.stride + r * g.rows.dilation - g.rows.pad, col = s * g.cols.dilation - g.cols.pad;
-    const T* base = piece.x + (valid.image_begin * g.rows.in + row) * x_row + col * g.channels;
+    const int64_t row = valid.row_begin * g.rows.stride + r * g.rows.dilation - g.rows.pad;
+    const int64_t col = valid.col_begin * g.cols.stride + s * g.cols.dilation - g.cols.pad;
+    const T* base = piece.x + (block.image_begin * g.rows.in + row) * x_row + col * g.channels;
     const int64_t begin = larger(piece.m_begin - tap * plan.depth, 0), end = smaller(piece.m_end - tap * plan.depth, plan.depth);
     const int64_t tiles = (end - begin + most - 1) / most;
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t c = begin + (end - begin) * t / tiles, count = begin + (end - begin) * (t + 1) / tiles - c;
-      const T* x[kMostRows];
-      for (int64_t i = 0; i < count; ++i) x[i] = base + c + i;
-      add_rows(g, piece, valid, tap * plan.depth + c, count, col_begin, col_end, x, g.rows.in * x_row, x_row, vectors, j, part);
+      GradTile<T> tile;
+      tile.x_image = g.rows.in * x_row;
+      tile.x_row = x_row;
+      for (int64_t i = 0; i < count; ++i) tile.x[i] = base + c + i;
+      add_rows(g, piece, block, valid, strip, tap * plan.depth + c, count, &tile);
     }
   }
 }
 
 // Tiles across taps: every tap is valid everywhere in `view`.
 template <class T>
-void add_block_across_taps(const KernelGradPlan& plan, const GradPiece<T>& piece, const PixelBlock& block, const ImageView<T>& view, int vectors,
-                           int64_t j, int part) {
+void add_block_across_taps(const KernelGradPlan& plan, const GradPiece<T>& piece, const PixelBlock& block, const ImageView<T>& view,
+                           const Strip<T>& strip) {
   const ConvGeometry& g = plan.geometry;
-  const int most = kMaxRows[vectors];
+  const int most = kMaxRows[strip.vectors];
   const int64_t rows = piece.m_end - piece.m_begin, tiles = (rows + most - 1) / most;
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t m = piece.m_begin + rows * t / tiles, count = piece.m_begin + rows * (t + 1) / tiles - m;
-    const T* x[kMostRows];
+    GradTile<T> tile;
+    tile.x_image = view.image;
+    tile.x_row = view.row;
     for (int64_t i = 0; i < count; ++i) {
       const int64_t tap = (m + i) / plan.depth, channel = (m + i) % plan.depth;
       const int64_t r = tap / g.cols.taps, s = tap % g.cols.taps;
-      x[i] = view.first + r * g.rows.dilation * view.row + s * g.cols.dilation * g.channels + channel;
+      tile.x[i] = view.first + r * g.rows.dilation * view.row + s * g.cols.dilation * g.channels + channel;
     }
-    add_rows(g, piece, block, m, count, 0, g.cols.out, x, view.image, view.row, vectors, j, part);
+    add_rows(g, piece, block, {block.row_begin, block.row_end, 0, g.cols.out}, strip, m, count, &tile);
   }
 }
 
+// `copy` has room for padded images, then for a strip of dy.
 template <class T>
 void add_block(const KernelGradPlan& plan, const GradPiece<T>& piece, const PixelBlock& block, T* copy) {
   constexpr int kLanes = Vec<T>::kLanes;
   const ConvGeometry& g = plan.geometry;
-  const int64_t x_row = g.cols.in * g.channels;
+  const int64_t x_row = g.cols.in * g.channels, dy_row = g.cols.out * g.filters, dy_image = g.rows.out * dy_row;
   ImageView<T> view = {nullptr, g.rows.in * x_row, x_row};
   if (plan.copy_images) {
     view = copy_padded(g, block, piece.x, copy);
   } else if (plan.across_taps) {
     view.first = piece.x + (block.image_begin * g.rows.in + block.row_begin * g.rows.stride - g.rows.pad) * x_row - g.cols.pad * g.channels;
   }
+  const T* dy = piece.dy + block.image_begin * dy_image + block.row_begin * dy_row;
+  const bool copy_dy = kMaxVectors == 1 && piece.columns > kLanes && piece.m_end - piece.m_begin >= kCopyRows;
   for (int64_t j = 0; j < piece.columns; j += kMaxVectors * kLanes) {
     const int vectors = static_cast<int>(smaller((piece.columns - j + kLanes - 1) / kLanes, kMaxVectors));
     const int part = static_cast<int>(smaller(piece.columns - j - (vectors - 1) * kLanes, kLanes));
+    Strip<T> strip = {j, vectors, part, dy + j, dy_image, dy_row, g.filters};
+    if (copy_dy) strip = copy_strip(strip, block, g.cols.out, copy + plan.copy_elements);
     if (plan.across_taps) {
-      add_block_across_taps(plan, piece, block, view, vectors, j, part);
+      add_block_across_taps(plan, piece, block, view, strip);
     } else {
-      add_block_by_tap(plan, piece, block, vectors, j, part);
+      add_block_by_tap(plan, piece, block, strip);
     }
   }
 }

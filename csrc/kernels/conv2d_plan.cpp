@@ -391,8 +391,9 @@ KernelGradPlan* plan_conv2d_kernel_grad(Prepare& prepare) {
     const int64_t images = max<int64_t>(kGradBlockPixels / image_pixels, 1);
     const int64_t block_rows = images > 1 ? g.rows.out : min(g.rows.out, max<int64_t>(kGradBlockPixels / g.cols.out, 1));
     plan->copy_elements = images * ((block_rows - 1) * g.rows.stride + (g.rows.taps - 1) * g.rows.dilation + 1) * span_cols * g.channels;
-    prepare.need_thread_scratch(plan->copy_elements * dtype_size(g.dtype));
   }
+  const int64_t strip_elements = max(kGradBlockPixels, g.cols.out) * kPanelMultiple;
+  prepare.need_thread_scratch((plan->copy_elements + strip_elements) * dtype_size(g.dtype));
   prepare.add_phase(g.groups * plan->panels * plan->m_blocks * plan->pixel_blocks);
   if (plan->pixel_blocks > 1) {
     prepare.need_scratch(plan->pixel_blocks * plan->elements * dtype_size(g.dtype));

@@ -103,7 +103,7 @@ struct KernelGradPlan {
   int64_t elements;                // of dw
   bool across_taps;                // few channels: tiles span taps, and padded images are copied first so that all taps are valid
   bool copy_images;
-  int64_t copy_elements;           // room for the padded images of one block
+  int64_t copy_elements;           // room for the padded images of one block; after it there is room for one vector of dy per pixel
   int64_t block_pixels;            // pixels that stay in cache while all tiles pass over them
   int64_t channel_blocks;          // m is cut into taps x channel blocks, unless across_taps
   int64_t m_blocks, pixel_blocks;

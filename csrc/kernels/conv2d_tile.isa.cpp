@@ -37,9 +37,8 @@ void run_tile(const Tile<T>& tile) {
         for (int j = 0; j < kVectors; ++j) vb[j] = load(b + j * kLanes);
 #pragma GCC unroll 8
         for (int i = 0; i < kRows; ++i) {
-          const Vec<T> va = splat(a[i][p]);
 #pragma GCC unroll 4
-          for (int j = 0; j < kVectors; ++j) acc[i][j] = fma(va, vb[j], acc[i][j]);
+          for (int j = 0; j < kVectors; ++j) acc[i][j] = fma(splat(a[i][p]), vb[j], acc[i][j]);
         }
         b += ldb;
       } while (++p < 0);
