@@ -18,9 +18,9 @@ Case layer_case(const Layer& p, const std::string& kernel, bool depthwise) {
   const Spec x = make_spec({p.n, p.size, p.size, p.channels}), y = make_spec({p.n, out, out, p.filters});
   const Spec w = depthwise ? make_spec({p.taps, p.taps, p.channels, p.filters / p.channels}) : make_spec({p.taps, p.taps, p.channels, p.filters});
   Case c;
-  c.name = kernel + " " + std::to_string(p.n) + "x" + std::to_string(p.size) + "x" + std::to_string(p.size) + "x" + std::to_string(p.channels) + "->" +
-           std::to_string(p.filters) + " " + std::to_string(p.taps) + "x" + std::to_string(p.taps) + (p.stride > 1 ? "/" + std::to_string(p.stride) : "") +
-           (p.same ? " same" : "");
+  const auto text = [](int64_t v) { return std::to_string(v); };
+  c.name = kernel + " " + text(p.n) + "x" + text(p.size) + "x" + text(p.size) + "x" + text(p.channels) + "->" + text(p.filters) + " " + text(p.taps) +
+           "x" + text(p.taps) + (p.stride > 1 ? "/" + text(p.stride) : "") + (p.same ? " same" : "");
   c.kernel = (depthwise ? "depthwise_" : "") + kernel;
   c.attributes = {{"strides", std::vector<int64_t>{p.stride, p.stride}},
                   {"dilation", std::vector<int64_t>{1, 1}},

@@ -183,7 +183,8 @@ TEST(conv2d_explains_bad_sizes) {
   EXPECT_THROWS(run("conv2d", x, w, y, {{"activation", std::string("selu")}}), std::invalid_argument, "got selu");
   EXPECT_THROWS(run("conv2d_input_grad", y, w, make_spec({1, 5, 6, 4}), {}), std::invalid_argument, "give 4 output columns, got 3");
   EXPECT_THROWS(run("conv2d_kernel_grad", x, y, make_spec({3, 3, 4, 9}), {}), std::invalid_argument, "need a kernel (.., .., 4, 8)");
-  EXPECT_THROWS(run("conv2d", make_spec({1, 5, 5, 4}, DType::kFloat64), w, y, {}), std::invalid_argument, "must be float64 as the images, got float32");
+  EXPECT_THROWS(run("conv2d", make_spec({1, 5, 5, 4}, DType::kFloat64), w, y, {}), std::invalid_argument,
+                "must be float64 as the images, got float32");
 }
 
 }  // namespace
