@@ -8,7 +8,6 @@ import shutil
 
 from nnlite import tree
 from nnlite.graph.symbolic import FunctionOperation
-from nnlite.layers.layer import Layer
 from nnlite.utils.io_utils import print_msg
 
 # Widest tables, and where their columns end, for chains of layers and for other graphs.
@@ -32,11 +31,20 @@ def print_summary(model, line_length=None, positions=None, print_fn=None, expand
     width = line_length or min(width, shutil.get_terminal_size().columns - 4)
     widths = _column_widths([int(end * width) if end <= 1 else int(end) for end in ends], width)
     rows = _Rows(chain, expand_nested, show_trainable, None if chain else model).of(model, _range(model, layer_range))
-    text = f'Model: "{model.name}"\n{_table(header, rows, widths, alignment)}{_totals(model)}'
+    text = f"{_title(model.name)}{_table(header, rows, widths, alignment)}{_totals(model)}"
     if print_fn is not None:
         print_fn(text)
     else:
         print_msg(text, line_break=False)
+
+
+def _title(name: str) -> str:
+    """The first line; a name that does not fit into the terminal's line starts on the next one."""
+    columns = shutil.get_terminal_size().columns
+    if len(name) + len('Model: ""') <= columns:
+        return f'Model: "{name}"\n'
+    rest = f'"{name}"'
+    return "Model: \n" + "".join(f"{rest[i : i + columns]}\n" for i in range(0, len(rest), columns))
 
 
 def _operations(model) -> list:
@@ -89,7 +97,7 @@ class _Rows:
         if not self.chain:
             cells.append(self._connections(operation))
         if self.show_trainable:
-            has_weights = isinstance(operation, Layer) and operation.weights
+            has_weights = getattr(operation, "weights", None)
             cells.append(("Y" if operation.trainable else "N") if has_weights else "-")
         return cells
 
@@ -99,7 +107,7 @@ class _Rows:
 
 
 def _parameters_text(operation) -> str:
-    if not isinstance(operation, Layer):
+    if isinstance(operation, FunctionOperation):
         return "0"
     return f"{operation.count_params():,}" if operation.built else "0 (unbuilt)"
 
@@ -154,7 +162,7 @@ def _range(model, layer_range) -> slice:
 
 def _table(header: list, rows: list, widths: list, alignment: list) -> str:
     lines = [_border("┏┳┓", "━", widths)]
-    lines += _lines(header, widths, alignment, "┃")
+    lines += _lines(header, widths, alignment, "┃", at_bottom=True)
     lines.append(_border("┡╇┩", "━", widths))
     separator = _border("├┼┤", "─", widths)
     for i, row in enumerate(rows):
@@ -170,11 +178,12 @@ def _border(corners: str, line: str, widths: list) -> str:
     return left + between.join(line * width for width in widths) + right
 
 
-def _lines(cells: list, widths: list, alignment: list, bar: str) -> list[str]:
+def _lines(cells: list, widths: list, alignment: list, bar: str, at_bottom: bool = False) -> list[str]:
     """One row, as many lines as its tallest cell needs."""
     columns = [_wrap(cell, width - 2) for cell, width in zip(cells, widths)]
     height = max(len(column) for column in columns)
-    padded = [[*column, *[""] * (height - len(column))] for column in columns]
+    fill = [[""] * (height - len(column)) for column in columns]
+    padded = [[*rest, *column] if at_bottom else [*column, *rest] for column, rest in zip(columns, fill)]
     return [bar + bar.join(f" {text:{align}{width - 2}} " for text, align, width in zip(texts, alignment, widths)) + bar for texts in zip(*padded)]
 
 
