@@ -145,7 +145,7 @@ void pack_transposed(const T* from, int64_t ld_from, T* to, int64_t ld_to, int64
   }
 }
 
-// to[p][j] = from[p][j] for `columns` j and `k` p. Columns of `to` are written up to the next whole register, with zeros past `columns`.
+// to[p][j] = from[p][j] for `columns` j and `k` p, and 0 in the columns of `to` from there to `ld_to`, a multiple of 16.
 template <class T>
 void pack_rows(const T* from, int64_t ld_from, T* to, int64_t ld_to, int64_t columns, int64_t k) {
   constexpr int kLanes = Piece<T>::kLanes;
@@ -163,6 +163,7 @@ void pack_rows(const T* from, int64_t ld_from, T* to, int64_t ld_to, int64_t col
       native::load_part(v, source + whole, part);
       native::store(target + whole, v);
     }
+    for (int64_t j = part ? whole + kLanes : whole; j < ld_to; ++j) target[j] = T(0);
   }
 }
 }  // namespace

@@ -18,6 +18,8 @@ constexpr int64_t kLeastPackRows = 192;  // of a chunk that copies or transposes
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
+bool is_float(DType dtype) { return dtype == DType::kFloat32 || dtype == DType::kFloat64 || dtype == DType::kBFloat16; }
+
 // Strides of the batch axes of one operand inside the output's batch axes; false when they do not broadcast.
 bool batch_strides(const Spec& spec, int batch_rank, const int64_t* batch_dims, int64_t matrix, int64_t* strides) {
   const int rank = spec.rank - 2;
@@ -72,13 +74,13 @@ void fold_batch_into_rows(MatmulPlan* plan) {
 
 // A single column of C is computed as a single row, C^T = B^T A^T, so that vectors run along it.
 void turn_column_into_row(MatmulPlan* plan, bool transpose_a) {
+  plan->a_col = plan->b_layout == MatrixB::kPacked ? kPanelMultiple : 1;
+  plan->a_row = plan->k;
   plan->swapped = true;
   plan->n = plan->m;
   plan->m = 1;
   plan->ldb = transpose_a ? plan->n : plan->k;
   plan->b_layout = transpose_a ? MatrixB::kRows : MatrixB::kTransposed;
-  plan->a_row = plan->k;
-  plan->a_col = 1;
   plan->scalar_bias = plan->bias;
   for (int i = 0; i < plan->batch_rank; ++i) {
     const int64_t stride = plan->a_batch[i];
@@ -92,7 +94,7 @@ int64_t k_block_limit(const MatmulPlan& plan, bool narrow) {
   if (narrow) return 256;
   if (plan.b_layout == MatrixB::kPacked || plan.pack_first) return plan.copy_a ? 512 : 1024;
   // Rows of B a multiple of 2 KiB apart share few cache sets.
-  const int64_t row_bytes = plan.ldb * static_cast<int64_t>(dtype_size(plan.dtype));
+  const int64_t row_bytes = plan.ldb * plan.element_bytes;
   return plan.b_layout == MatrixB::kRows && !plan.copy_b && row_bytes % 2048 == 0 ? 128 : 512;
 }
 
@@ -127,7 +129,7 @@ void plan_grid(int64_t wanted, bool brings_b, MatmulPlan* plan) {
 
 // A's rows (or those of A^T) lie so that they share few cache sets: its blocks are worth a copy when many columns use it.
 bool wants_copy_of_a(const MatmulPlan& plan, bool narrow) {
-  const int64_t stride = (plan.a_col == 1 ? plan.a_row : plan.a_col) * static_cast<int64_t>(dtype_size(plan.dtype));
+  const int64_t stride = (plan.a_col == 1 ? plan.a_row : plan.a_col) * plan.element_bytes;
   const bool conflict = plan.a_col == 1 ? narrow && stride % 4096 == 0 : stride % 1024 == 0 && plan.k >= 256;
   return conflict && plan.m >= kCopyRows && plan.n >= 4 * kPanelColumns;
 }
@@ -183,7 +185,6 @@ void plan_matmul(const Prepare& prepare, bool narrow, MatmulPlan* plan) {
   const bool transpose_a = prepare.get_int("transpose_a", 0) != 0;
   const bool transpose_b = prepare.get_int("transpose_b", 0) != 0;
   const bool packed = prepare.get_int("packed", 0) != 0;
-  plan->dtype = a.dtype;
   if (b.dtype != a.dtype || c.dtype != a.dtype) {
     prepare.fail("inputs and output must have one dtype, but have %s, %s and %s", dtype_name(a.dtype), dtype_name(b.dtype), dtype_name(c.dtype));
   }
@@ -218,13 +219,14 @@ void plan_matmul(const Prepare& prepare, bool narrow, MatmulPlan* plan) {
   if (prepare.num_inputs() != (plan->bias ? 3 : 2)) {
     prepare.fail("expected %d inputs with bias=%d, but got %d", plan->bias ? 3 : 2, plan->bias ? 1 : 0, prepare.num_inputs());
   }
-  if (plan->bias && (prepare.input(2).size() != plan->n || prepare.input(2).dtype != plan->dtype)) {
-    prepare.fail("bias must hold %lld elements of %s, but holds %lld of %s", static_cast<long long>(plan->n), dtype_name(plan->dtype),
+  if (plan->bias && (prepare.input(2).size() != plan->n || prepare.input(2).dtype != a.dtype)) {
+    prepare.fail("bias must hold %lld elements of %s, but holds %lld of %s", static_cast<long long>(plan->n), dtype_name(a.dtype),
                  static_cast<long long>(prepare.input(2).size()), dtype_name(prepare.input(2).dtype));
   }
   plan->activation = parse_activation(prepare);
+  plan->element_bytes = a.dtype == DType::kFloat64 || a.dtype == DType::kInt64 ? 8 : 4;
   if (!transpose_a) fold_batch_into_rows(plan);
-  if (plan->n == 1 && !packed && (plan->dtype == DType::kFloat32 || plan->dtype == DType::kFloat64)) turn_column_into_row(plan, transpose_a);
+  if (plan->n == 1 && is_float(a.dtype)) turn_column_into_row(plan, transpose_a);
   plan_copies(narrow, plan);
   plan_chunks(narrow, plan);
 }

@@ -13,8 +13,8 @@ enum class MatrixB : int { kRows, kTransposed, kPacked };
 enum class Activation : int { kNone, kRelu, kSigmoid, kTanh };
 
 struct MatmulPlan {
-  DType dtype;
   int64_t m, n, k;
+  int64_t element_bytes;  // of the numbers that are multiplied
   int64_t a_row, a_col;  // element strides of op(A)
   MatrixB b_layout;
   int64_t ldb;           // elements between rows of B as stored

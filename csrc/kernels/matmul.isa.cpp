@@ -1,350 +1,168 @@
-// matmul: batched products of float32 and float64 matrices, with bias and activation. See gemm_tile.h for the order of operations.
-#include "kernels/gemm_pack.h"
-#include "kernels/gemm_plan.h"
-#include "kernels/gemm_row.h"
-#include "kernels/gemm_tile.h"
-#include "kernels/kernel.h"
-#include "simd/math.h"
+// matmul: batched products of matrices. float32 and float64 with bias and activation in the tiles; bfloat16 computes in float32 and rounds once;
+// integers wrap around.
+#include "kernels/float_items.h"
+#include "kernels/gemm_product.h"
 
 namespace nnlite::NN_ISA {
 namespace {
 
-int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+constexpr bool kNarrow = kStripColumns<float> < kPanelColumns;
 
-// One product C[m, n] of a batch, and the rows and columns of it that a chunk computes.
 template <class T>
-struct Product {
-  const T* a;
-  const T* b;
-  const T* bias;
-  T* c;
-  T* panel;   // thread scratch for one block of B
-  T* a_copy;  // and for one of A
-  int64_t first_row, last_row, first_column, last_column;
-};
-
-// A block of B for one strip: `columns` wide, rows `ld` apart.
-template <class T>
-struct Block {
-  const T* b;
-  int64_t ld;
-};
-
-int64_t panel_width(int64_t n, int64_t panel) {
-  return least((n - panel * kPanelColumns + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple, kPanelColumns);
+size_t scratch_bytes(const MatmulPlan& plan) {
+  return plan.pack_first ? static_cast<size_t>(packed_size(plan.k, plan.n)) * sizeof(T) : 0;
 }
 
 template <class T>
-Block<T> find_rows(const MatmulPlan& plan, const Product<T>& product, int64_t column, int64_t k) {
-  if (plan.b_layout != MatrixB::kPacked && !plan.pack_first) return {product.b + k * plan.ldb + column, plan.ldb};
-  const int64_t panel = column / kPanelColumns, width = panel_width(plan.n, panel);
-  return {product.b + panel * kPanelColumns * plan.k + k * width + column % kPanelColumns, width};
-}
-
-template <class T>
-Block<T> bring_block(const MatmulPlan& plan, const Product<T>& product, int64_t column, int64_t columns, int64_t k, int64_t depth) {
-  constexpr int64_t kStrip = kStripColumns<T>;
-  if (plan.b_layout == MatrixB::kTransposed && !plan.pack_first) {
-    pack_transposed(product.b + column * plan.ldb + k, plan.ldb, product.panel, kStrip, columns, depth);
-    return {product.panel, kStrip};
-  }
-  const Block<T> rows = find_rows(plan, product, column, k);
-  const bool readable = kMaskB || plan.pack_first || plan.b_layout == MatrixB::kPacked || columns % Piece<T>::kLanes == 0;
-  if (!plan.copy_b && readable) return rows;
-  pack_rows(rows.b, rows.ld, product.panel, kStrip, columns, depth);
-  return {product.panel, kStrip};
-}
-
-template <class T>
-void activate(Activation activation, T* c, int64_t ldc, int64_t rows, int64_t columns) {
-  constexpr int kLanes = Vec<T>::kLanes;
-  for (int64_t i = 0; i < rows; ++i, c += ldc) {
-    for (int64_t j = 0; j < columns; j += kLanes) {
-      const int part = static_cast<int>(least(columns - j, kLanes));
-      const Vec<T> x = load_part(c + j, part);
-      store_part(c + j, activation == Activation::kTanh ? tanh(x) : sigmoid(x), part);
-    }
-  }
-}
-
-bool activates_later(Activation activation) { return activation == Activation::kSigmoid || activation == Activation::kTanh; }
-
-// Rows of one strip in tiles of nearly equal height.
-template <class T>
-void run_strip(const TileSet<T>& tiles, Tile<T> tile, int64_t rows, int most, Activation activation, int64_t columns) {
-  const int64_t count = (rows + most - 1) / most;
-  const int64_t low = rows / count;
-  const int64_t high_tiles = rows - low * count;
-  const bool finish = activates_later(activation);
-  for (int64_t t = 0; t < count; ++t) {
-    const int64_t height = low + (t < high_tiles ? 1 : 0);
-    tiles.rows[height](tile);
-    if (finish) activate(activation, tile.c, tile.ldc, height, columns);
-    tile.a += height * tile.a_row;
-    tile.c += height * tile.ldc;
-  }
-}
-
-// A block of A: the first element, and the strides of rows and columns.
-template <class T>
-void bring_a(const MatmulPlan& plan, const Product<T>& product, int64_t k, int64_t depth, Tile<T>* tile) {
-  const int64_t rows = product.last_row - product.first_row;
-  tile->a = product.a + product.first_row * plan.a_row + k * plan.a_col;
-  tile->a_row = plan.a_row;
-  tile->a_col = plan.a_col;
-  if (!plan.copy_a) return;
-  if (plan.a_col == 1) {
-    pack_rows(tile->a, plan.a_row, product.a_copy, plan.a_copy_ld, depth, rows);
-    tile->a_row = plan.a_copy_ld;
-  } else {
-    pack_rows(tile->a, plan.a_col, product.a_copy, plan.a_copy_ld, rows, depth);
-    tile->a_col = plan.a_copy_ld;
-  }
-  tile->a = product.a_copy;
-}
-
-// What the last block of k adds to the sums.
-template <class T>
-void plan_finish(const MatmulPlan& plan, const Product<T>& product, int64_t column, Tile<T>* tile) {
-  tile->bias = product.bias;
-  if (plan.scalar_bias) {
-    tile->flags |= kScalarBias;
-  } else if (plan.bias) {
-    tile->flags |= kBias;
-    tile->bias += column;
-  }
-  if (plan.activation == Activation::kRelu) tile->flags |= kRelu;
-}
-
-template <class T>
-void run_single_row(const MatmulPlan& plan, const Product<T>& product) {
-  const bool packed = plan.b_layout == MatrixB::kPacked;
-  const int64_t step = packed ? kPanelColumns : product.last_column;
-  Tile<T> tile;
-  tile.a = product.a;
-  tile.a_col = plan.a_col;
-  tile.k = plan.k;
-  for (int64_t column = product.first_column; column < product.last_column; column += step) {
-    const int64_t columns = least(product.last_column - column, step);
-    tile.c = product.c + column;
-    tile.flags = 0;
-    plan_finish(plan, product, column, &tile);
-    if (plan.b_layout == MatrixB::kTransposed) {
-      tile.b = product.b + column * plan.ldb;
-      tile.ldb = plan.ldb;
-      run_transposed_row(tile, columns);
-    } else {
-      const Block<T> rows = find_rows(plan, product, column, 0);
-      tile.b = rows.b;
-      tile.ldb = rows.ld;
-      run_row(tile, columns);
-    }
-    if (activates_later(plan.activation)) activate(plan.activation, tile.c, plan.n, 1, columns);
-  }
-}
-
-template <class T>
-void run_product(const MatmulPlan& plan, const Product<T>& product) {
-  constexpr int64_t kStrip = kStripColumns<T>;
-  constexpr int kLanes = Piece<T>::kLanes;
-  const int64_t rows = product.last_row - product.first_row;
-  if (rows <= 0) return;
-  if (plan.m == 1) return run_single_row(plan, product);
-  // Rows of A that lie a multiple of 2 KiB apart share few sets of the first cache: use fewer of them at once.
-  const bool conflict = plan.a_col == 1 && !plan.copy_a && plan.a_row * static_cast<int64_t>(sizeof(T)) % 2048 == 0;
-  const int64_t depth_step = plan.k_block;
-  int64_t k = 0;
-  do {
-    const int64_t depth = least(plan.k - k, depth_step);
-    const bool last = k + depth >= plan.k;
-    Tile<T> tile;
-    bring_a(plan, product, k, depth, &tile);
-    for (int64_t column = product.first_column; column < product.last_column; column += kStrip) {
-      const int64_t columns = least(product.last_column - column, kStrip);
-      const Block<T> block = bring_block(plan, product, column, columns, k, depth);
-      const TileSet<T> tiles = find_tiles<T>(columns);
-      tile.b = block.b;
-      tile.ldb = block.ld;
-      tile.c = product.c + product.first_row * plan.n + column;
-      tile.ldc = plan.n;
-      tile.k = depth;
-      tile.part = static_cast<int>((columns - 1) % kLanes) + 1;
-      tile.flags = k > 0 ? kAccumulate : 0;
-      if (last) plan_finish(plan, product, column, &tile);
-      const int most = conflict && tiles.most > 8 ? 8 : tiles.most;
-      run_strip(tiles, tile, rows, most, last ? plan.activation : Activation::kNone, columns);
-    }
-    k += depth;
-  } while (k < plan.k);
-}
-
-template <class T>
-void find_matrices(const MatmulPlan& plan, int64_t index, Product<T>* product) {
-  product->c += index * plan.m * plan.n;
-  for (int i = plan.batch_rank - 1; i >= 0; --i) {
-    const int64_t at = index % plan.batch_dims[i];
-    index /= plan.batch_dims[i];
-    product->a += at * plan.a_batch[i];
-    product->b += at * plan.b_batch[i];
-  }
-}
-
-template <class T>
-int64_t panel_elements(const MatmulPlan& plan) {
-  return least(plan.k, plan.k_block) * kStripColumns<T>;
-}
-
-template <class T>
-Product<T> bind_product(const MatmulPlan& plan, const StepArgs& args) {
-  Product<T> product;
-  product.a = static_cast<const T*>(args.in[plan.swapped ? 1 : 0]);
-  product.b = static_cast<const T*>(plan.pack_first ? args.scratch : args.in[plan.swapped ? 0 : 1]);
-  product.bias = plan.bias ? static_cast<const T*>(args.in[2]) : nullptr;
-  product.c = static_cast<T*>(args.out[0]);
-  product.panel = static_cast<T*>(args.thread_scratch);
-  product.a_copy = product.panel + panel_elements<T>(plan);
-  product.first_row = product.first_column = 0;
-  product.last_row = plan.m;
-  product.last_column = plan.n;
-  return product;
-}
-
-// Panels [begin, end) of the packed form of B.
-template <class T>
-void pack_panels(const T* b, int64_t ldb, bool transposed, int64_t n, int64_t k, int64_t begin, int64_t end, T* packed) {
-  for (int64_t p = begin; p < end; ++p) {
-    const int64_t column = p * kPanelColumns, width = panel_width(n, p), columns = least(n - column, kPanelColumns);
-    T* panel = packed + column * k;
-    if (width != columns) __builtin_memset(panel, 0, static_cast<size_t>(width * k) * sizeof(T));
-    if (transposed) {
-      pack_transposed(b + column * ldb, ldb, panel, width, columns, k);
-    } else {
-      pack_rows(b + column, ldb, panel, width, columns, k);
-    }
-  }
-}
-
-template <class T>
-void run_matmul(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
-  const MatmulPlan& plan = *static_cast<const MatmulPlan*>(state);
-  if (plan.pack_first && phase == 0) {
-    const T* b = static_cast<const T*>(args.in[plan.swapped ? 0 : 1]);
-    return pack_panels(b, plan.ldb, plan.b_layout == MatrixB::kTransposed, plan.n, plan.k, begin, end, static_cast<T*>(args.scratch));
-  }
-  const int64_t grid = plan.row_chunks * plan.column_chunks;
-  const Product<T> whole = bind_product<T>(plan, args);
-  if (begin >= end) return;
-  if (grid == 1) {
-    // Groups of whole matrices.
-    const int64_t first = plan.batch * begin / plan.batch_chunks, last = plan.batch * end / plan.batch_chunks;
-    for (int64_t i = first; i < last; ++i) {
-      Product<T> product = whole;
-      find_matrices(plan, i, &product);
-      run_product(plan, product);
-    }
-    return;
-  }
-  const int64_t panels = (plan.n + kPanelColumns - 1) / kPanelColumns;
-  for (int64_t chunk = begin; chunk < end; ++chunk) {
-    Product<T> product = whole;
-    find_matrices(plan, chunk / grid, &product);
-    // Neighbouring chunks share columns of B.
-    const int64_t row = chunk % plan.row_chunks, column = chunk % grid / plan.row_chunks;
-    product.first_row = plan.m * row / plan.row_chunks;
-    product.last_row = plan.m * (row + 1) / plan.row_chunks;
-    product.first_column = panels * column / plan.column_chunks * kPanelColumns;
-    product.last_column = least(plan.n, panels * (column + 1) / plan.column_chunks * kPanelColumns);
-    run_product(plan, product);
-  }
-}
-
-// Integers: sums wrap around.
-template <class T, class U>
-void run_integer_matmul(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
-  const MatmulPlan& plan = *static_cast<const MatmulPlan*>(state);
-  const bool transposed = plan.b_layout == MatrixB::kTransposed;
-  const int64_t b_row = transposed ? 1 : plan.ldb, b_column = transposed ? plan.ldb : 1;
-  for (int64_t chunk = begin; chunk < end; ++chunk) {
-    Product<T> product = bind_product<T>(plan, args);
-    find_matrices(plan, chunk, &product);
-    for (int64_t i = 0; i < plan.m; ++i) {
-      U* c = reinterpret_cast<U*>(product.c) + i * plan.n;
-      for (int64_t j = 0; j < plan.n; ++j) c[j] = 0;
-      for (int64_t p = 0; p < plan.k; ++p) {
-        const U a = static_cast<U>(product.a[i * plan.a_row + p * plan.a_col]);
-        const T* b = product.b + p * b_row;
-        for (int64_t j = 0; j < plan.n; ++j) c[j] += a * static_cast<U>(b[j * b_column]);
-      }
-    }
-  }
-}
-
-template <class T>
-void prepare_float(Prepare& prepare, const MatmulPlan& plan) {
-  prepare.set_run(run_matmul<T>);
-  if (plan.pack_first) {
-    prepare.add_phase((plan.n + kPanelColumns - 1) / kPanelColumns);
-    prepare.need_scratch(static_cast<size_t>(packed_size(plan.k, plan.n)) * sizeof(T));
-  }
+void add_phases(Prepare& prepare, const MatmulPlan& plan) {
+  if (plan.pack_first) prepare.add_phase((plan.n + kPanelColumns - 1) / kPanelColumns);
   prepare.add_phase(plan.chunks);
   const int64_t a_rows = !plan.copy_a ? 0 : plan.a_col == 1 ? (plan.m + plan.row_chunks - 1) / plan.row_chunks : least(plan.k, plan.k_block);
   prepare.need_thread_scratch(static_cast<size_t>(panel_elements<T>(plan) + a_rows * plan.a_copy_ld) * sizeof(T));
 }
 
-void prepare_matmul(Prepare& prepare) {
+template <class T>
+void prepare_float(Prepare& prepare) {
   MatmulPlan* plan = static_cast<MatmulPlan*>(prepare.new_state(sizeof(MatmulPlan)));
-  constexpr bool kNarrow = kStripColumns<float> < kPanelColumns;
   plan_matmul(prepare, kNarrow, plan);
   prepare.set_cost(plan->cost);
-  if (plan->dtype == DType::kFloat32) return prepare_float<float>(prepare, *plan);
-  if (plan->dtype == DType::kFloat64) return prepare_float<double>(prepare, *plan);
-  const bool integer = plan->dtype == DType::kInt32 || plan->dtype == DType::kInt64;
-  if (!integer) prepare.fail("dtype must be float32, float64, int32 or int64");
-  if (plan->bias || plan->activation != Activation::kNone || plan->b_layout == MatrixB::kPacked) {
-    prepare.fail("bias, activation and packed weights need a floating-point dtype");
+  prepare.set_run(run_matmul<T>);
+  prepare.need_scratch(scratch_bytes<T>(*plan));
+  add_phases<T>(prepare, *plan);
+}
+
+// bfloat16: the inputs are widened into scratch, multiplied as float32, and the sums are rounded once at the end.
+struct WidenedPlan {
+  MatmulPlan product;
+  int inputs;
+  int64_t sizes[3], c_size;
+  int64_t widen_chunks, round_chunks;
+};
+
+constexpr int64_t kWidenGrain = 16384;  // elements of a chunk
+
+int64_t padded(int64_t elements) { return (elements + 15) / 16 * 16; }
+
+// The widened inputs, the widened output and the rest of scratch follow each other.
+float* widened(const WidenedPlan& plan, const StepArgs& args, int index) {
+  float* at = static_cast<float*>(args.scratch);
+  for (int i = 0; i < index; ++i) at += padded(i < plan.inputs ? plan.sizes[i] : plan.c_size);
+  return at;
+}
+
+void widen(const WidenedPlan& plan, int64_t begin, int64_t end, const StepArgs& args) {
+  for (int i = 0; i < plan.inputs; ++i) {
+    const uint16_t* from = static_cast<const uint16_t*>(args.in[i]);
+    float* to = widened(plan, args, i);
+    const int64_t first = plan.sizes[i] * begin / plan.widen_chunks, last = plan.sizes[i] * end / plan.widen_chunks;
+    for (int64_t j = first; j < last; j += 16) {
+      const int part = static_cast<int>(least(last - j, 16));
+      store_part(to + j, part == 16 ? BFloat16::read(from + j) : BFloat16::read_part(from + j, part), part);
+    }
   }
-  prepare.set_run(plan->dtype == DType::kInt32 ? run_integer_matmul<int32_t, uint32_t> : run_integer_matmul<int64_t, uint64_t>);
+}
+
+void round_sums(const WidenedPlan& plan, int64_t begin, int64_t end, const StepArgs& args) {
+  const float* from = widened(plan, args, plan.inputs);
+  uint16_t* to = static_cast<uint16_t*>(args.out[0]);
+  const int64_t first = plan.c_size * begin / plan.round_chunks, last = plan.c_size * end / plan.round_chunks;
+  for (int64_t j = first; j < last; j += 16) {
+    const int part = static_cast<int>(least(last - j, 16));
+    BFloat16::write_part(to + j, load_part(from + j, part), part);
+  }
+}
+
+void run_widened(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
+  const WidenedPlan& plan = *static_cast<const WidenedPlan*>(state);
+  const int last_phase = plan.product.pack_first ? 3 : 2;
+  if (begin >= end) return;
+  if (phase == 0) return widen(plan, begin, end, args);
+  if (phase == last_phase) return round_sums(plan, begin, end, args);
+  void* in[3];
+  for (int i = 0; i < plan.inputs; ++i) in[i] = widened(plan, args, i);
+  void* out[1] = {widened(plan, args, plan.inputs)};
+  const StepArgs wide = {in, out, widened(plan, args, plan.inputs + 1), args.thread_scratch};
+  run_matmul<float>(&plan.product, phase - 1, begin, end, wide);
+}
+
+int64_t count(const Spec& spec) {
+  int64_t n = 1;
+  for (int i = 0; i < spec.rank; ++i) n *= spec.dims[i];
+  return n;
+}
+
+void prepare_widened(Prepare& prepare) {
+  WidenedPlan* plan = static_cast<WidenedPlan*>(prepare.new_state(sizeof(WidenedPlan)));
+  plan_matmul(prepare, kNarrow, &plan->product);
+  if (plan->product.b_layout == MatrixB::kPacked) prepare.fail("packed weights must be float32 or float64");
+  plan->inputs = prepare.num_inputs();
+  int64_t most = 0, total = 0;
+  for (int i = 0; i < plan->inputs; ++i) {
+    plan->sizes[i] = count(prepare.input(i));
+    most = plan->sizes[i] > most ? plan->sizes[i] : most;
+    total += padded(plan->sizes[i]);
+  }
+  plan->c_size = count(prepare.output(0));
+  plan->widen_chunks = (most + kWidenGrain - 1) / kWidenGrain;
+  plan->round_chunks = (plan->c_size + kWidenGrain - 1) / kWidenGrain;
+  prepare.set_cost(plan->product.cost + 2.0 * static_cast<double>(total + plan->c_size));
+  prepare.set_run(run_widened);
+  prepare.need_scratch(static_cast<size_t>(total + padded(plan->c_size)) * sizeof(float) + scratch_bytes<float>(plan->product));
+  prepare.add_phase(plan->widen_chunks);
+  add_phases<float>(prepare, plan->product);
+  prepare.add_phase(plan->round_chunks);
+}
+
+// T as stored, U the unsigned type of its size.
+template <class T, class U>
+void run_integers(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const MatmulPlan& plan = *static_cast<const MatmulPlan*>(state);
+  const bool transposed = plan.b_layout == MatrixB::kTransposed;
+  const int64_t b_row = transposed ? 1 : plan.ldb, b_column = transposed ? plan.ldb : 1;
+  for (int64_t matrix = begin; matrix < end; ++matrix) {
+    Product<T> product = bind_product<T>(plan, args);
+    find_matrices(plan, matrix, &product);
+    for (int64_t i = 0; i < plan.m; ++i) {
+      U* c = reinterpret_cast<U*>(product.c) + i * plan.n;
+      for (int64_t j = 0; j < plan.n; ++j) c[j] = plan.bias ? static_cast<U>(product.bias[j]) : U(0);
+      for (int64_t p = 0; p < plan.k; ++p) {
+        const U a = static_cast<U>(product.a[i * plan.a_row + p * plan.a_col]);
+        const T* b = product.b + p * b_row;
+        for (int64_t j = 0; j < plan.n; ++j) c[j] = static_cast<U>(c[j] + static_cast<U>(a * static_cast<U>(b[j * b_column])));
+      }
+      if (plan.activation == Activation::kRelu) {
+        for (int64_t j = 0; j < plan.n; ++j) c[j] = static_cast<T>(c[j]) < 0 ? U(0) : c[j];
+      }
+    }
+  }
+}
+
+void prepare_integers(Prepare& prepare, RunFunction run) {
+  MatmulPlan* plan = static_cast<MatmulPlan*>(prepare.new_state(sizeof(MatmulPlan)));
+  plan_matmul(prepare, kNarrow, plan);
+  if (plan->b_layout == MatrixB::kPacked || plan->activation == Activation::kSigmoid || plan->activation == Activation::kTanh) {
+    prepare.fail("packed weights, sigmoid and tanh need a floating-point dtype, but inputs are %s", dtype_name(prepare.input(0).dtype));
+  }
+  prepare.set_cost(plan->cost * 8);
+  prepare.set_run(run);
   prepare.add_phase(plan->batch);
 }
 
-// matmul_pack: brings B into the panels that `packed` products read, one chunk a panel.
-struct PackPlan {
-  int64_t n, k, ldb, panels;
-  bool transposed;
-};
-
-template <class T>
-void run_pack(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
-  const PackPlan& plan = *static_cast<const PackPlan*>(state);
-  pack_panels(static_cast<const T*>(args.in[0]), plan.ldb, plan.transposed, plan.n, plan.k, begin, end, static_cast<T*>(args.out[0]));
-}
-
-void prepare_pack(Prepare& prepare) {
-  PackPlan* plan = static_cast<PackPlan*>(prepare.new_state(sizeof(PackPlan)));
-  const Spec& b = prepare.input(0);
-  const Spec& packed = prepare.output(0);
-  if (b.rank != 2) prepare.fail("b must have rank 2, but has rank %d", b.rank);
-  if (b.dtype != packed.dtype) prepare.fail("b and its packed form must have one dtype");
-  plan->transposed = prepare.get_int("transpose_b", 0) != 0;
-  plan->k = b.dims[plan->transposed ? 1 : 0];
-  plan->n = b.dims[plan->transposed ? 0 : 1];
-  plan->ldb = b.dims[1];
-  plan->panels = (plan->n + kPanelColumns - 1) / kPanelColumns;
-  if (packed.rank != 1 || packed.dims[0] != packed_size(plan->k, plan->n)) {
-    prepare.fail("the packed form must hold %lld elements", static_cast<long long>(packed_size(plan->k, plan->n)));
+void prepare_matmul(Prepare& prepare) {
+  switch (prepare.input(0).dtype) {
+    case DType::kFloat32: return prepare_float<float>(prepare);
+    case DType::kFloat64: return prepare_float<double>(prepare);
+    case DType::kBFloat16: return prepare_widened(prepare);
+    case DType::kInt32: return prepare_integers(prepare, run_integers<int32_t, uint32_t>);
+    case DType::kInt64: return prepare_integers(prepare, run_integers<int64_t, uint64_t>);
+    case DType::kInt8: return prepare_integers(prepare, run_integers<int8_t, uint8_t>);
+    case DType::kUInt8: return prepare_integers(prepare, run_integers<uint8_t, uint8_t>);
+    case DType::kBool: break;
   }
-  if (b.dtype == DType::kFloat32) {
-    prepare.set_run(run_pack<float>);
-  } else if (b.dtype == DType::kFloat64) {
-    prepare.set_run(run_pack<double>);
-  } else {
-    prepare.fail("dtype must be float32 or float64");
-  }
-  prepare.add_phase(plan->panels);
+  prepare.fail("inputs must be numbers, but are %s", dtype_name(prepare.input(0).dtype));
 }
 
 NN_KERNEL("matmul", prepare_matmul);
-NN_KERNEL("matmul_pack", prepare_pack);
 
 }  // namespace
 }  // namespace nnlite::NN_ISA

@@ -318,27 +318,73 @@ TEST(matmul_empty_dimensions) {
   }
 }
 
+// Integers as arithmetic modulo 2^64; the low bytes are the result at every width.
+int64_t integer_at(const Buffer& x, int64_t i) {
+  switch (x.spec().dtype) {
+    case DType::kInt8: return x.at<int8_t>(i);
+    case DType::kUInt8: return x.at<uint8_t>(i);
+    case DType::kInt32: return x.at<int32_t>(i);
+    default: return x.at<int64_t>(i);
+  }
+}
+
 TEST(matmul_integers_wrap) {
-  for (DType dtype : {DType::kInt32, DType::kInt64}) {
+  for (DType dtype : {DType::kInt8, DType::kUInt8, DType::kInt32, DType::kInt64}) {
+    const double high = dtype == DType::kInt8 ? 127 : dtype == DType::kUInt8 ? 255 : 2e9, low = dtype == DType::kUInt8 ? 0 : -high;
     for (int t = 0; t < 4; ++t) {
       const Product p{5, 9, 11, (t & 1) != 0, (t & 2) != 0};
-      const Buffer a = random_buffer(p.transpose_a ? make_spec({2, 9, 5}, dtype) : make_spec({2, 5, 9}, dtype), 1, -2e9, 2e9);
-      const Buffer b = random_buffer(p.transpose_b ? make_spec({11, 9}, dtype) : make_spec({9, 11}, dtype), 2, -2e9, 2e9);
-      const Buffer c = test::run_every_way("matmul", {a, b}, {make_spec({2, 5, 11}, dtype)}, layout(p))[0];
+      const Buffer a = random_buffer(p.transpose_a ? make_spec({2, 9, 5}, dtype) : make_spec({2, 5, 9}, dtype), 1, low, high);
+      const Buffer b = random_buffer(p.transpose_b ? make_spec({11, 9}, dtype) : make_spec({9, 11}, dtype), 2, low, high);
+      const Buffer bias = random_buffer(make_spec({11}, dtype), 3, low, high);
+      Attributes attributes = layout(p);
+      attributes["bias"] = int64_t{1};
+      const Buffer c = test::run_every_way("matmul", {a, b, bias}, {make_spec({2, 5, 11}, dtype)}, attributes)[0];
+      attributes["activation"] = std::string("relu");
+      const Buffer clamped = test::run_every_way("matmul", {a, b, bias}, {c.spec()}, attributes)[0];
       for (int64_t i = 0; i < 110; ++i) {
         const int64_t matrix = i / 55, row = i % 55 / 11, column = i % 11;
-        uint64_t sum = 0;
+        uint64_t sum = static_cast<uint64_t>(integer_at(bias, column));
         for (int64_t k = 0; k < 9; ++k) {
           const int64_t at_a = matrix * 45 + (p.transpose_a ? k * 5 + row : row * 9 + k), at_b = p.transpose_b ? column * 9 + k : k * 11 + column;
-          sum += dtype == DType::kInt32 ? static_cast<uint64_t>(static_cast<int64_t>(a.at<int32_t>(at_a)) * b.at<int32_t>(at_b))
-                                        : static_cast<uint64_t>(a.at<int64_t>(at_a)) * static_cast<uint64_t>(b.at<int64_t>(at_b));
+          sum += static_cast<uint64_t>(integer_at(a, at_a)) * static_cast<uint64_t>(integer_at(b, at_b));
         }
-        if (dtype == DType::kInt32) {
-          EXPECT_EQ(c.at<int32_t>(i), static_cast<int32_t>(static_cast<uint32_t>(sum)));
-        } else {
-          EXPECT_EQ(c.at<int64_t>(i), static_cast<int64_t>(sum));
-        }
+        EXPECT(std::memcmp(&sum, c.as<char>() + i * dtype_size(dtype), dtype_size(dtype)) == 0);
+        EXPECT_EQ(integer_at(clamped, i), integer_at(c, i) > 0 ? integer_at(c, i) : 0);
       }
+    }
+  }
+}
+
+// bfloat16: the bits of the float32 product of the widened inputs, rounded once to nearest even.
+TEST(matmul_bfloat16_is_the_rounded_float32_product) {
+  const struct {
+    Spec a, b, c;
+    bool transpose_a, transpose_b;
+  } cases[] = {
+      {make_spec({5, 40}), make_spec({40, 19}), make_spec({5, 19}), false, false},    {make_spec({3, 70, 33}), make_spec({33, 1}), make_spec({3, 70, 1}), false, false},
+      {make_spec({40, 5}), make_spec({40, 130}), make_spec({5, 130}), true, false},   {make_spec({200, 90}), make_spec({300, 90}), make_spec({200, 300}), false, true},
+      {make_spec({4, 9, 7}), make_spec({4, 7, 8}), make_spec({4, 9, 8}), false, false}, {make_spec({6, 0}), make_spec({0, 3}), make_spec({6, 3}), false, false},
+      {make_spec({0, 4}), make_spec({4, 3}), make_spec({0, 3}), false, false},
+  };
+  const auto narrow = [](Spec spec) {
+    spec.dtype = DType::kBFloat16;
+    return spec;
+  };
+  const auto widen = [](const Buffer& x) {
+    Spec spec = x.spec();
+    spec.dtype = DType::kFloat32;
+    Buffer wide(spec);
+    for (int64_t i = 0; i < spec.size(); ++i) wide.at<uint32_t>(i) = static_cast<uint32_t>(x.at<uint16_t>(i)) << 16;
+    return wide;
+  };
+  for (const auto& c : cases) {
+    const Buffer a = random_buffer(narrow(c.a), 1), b = random_buffer(narrow(c.b), 2), bias = random_buffer(narrow(make_spec({c.c.dim(-1)})), 3);
+    const Attributes attributes = {{"transpose_a", int64_t{c.transpose_a}}, {"transpose_b", int64_t{c.transpose_b}}, {"bias", int64_t{1}}};
+    const Buffer result = test::run_every_way("matmul", {a, b, bias}, {narrow(c.c)}, attributes)[0];
+    const Buffer wide = test::run_kernel("matmul", {widen(a), widen(b), widen(bias)}, {c.c}, attributes)[0];
+    for (int64_t i = 0; i < c.c.size(); ++i) {
+      const uint32_t bits = wide.at<uint32_t>(i);
+      EXPECT_EQ(result.at<uint16_t>(i), static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16));
     }
   }
 }
@@ -353,7 +399,7 @@ TEST(matmul_refuses_what_does_not_fit) {
   EXPECT_THROWS(run(make_spec({2, 2, 3}), make_spec({3, 3, 5}), make_spec({2, 2, 5})), std::invalid_argument, "do not broadcast");
   EXPECT_THROWS(run(make_spec({2, 2, 3}), make_spec({3, 5}), make_spec({2, 5})), std::invalid_argument, "must have rank 3");
   EXPECT_THROWS(run(make_spec({2, 3}), make_spec({3, 5}, DType::kFloat64), make_spec({2, 5})), std::invalid_argument, "one dtype");
-  EXPECT_THROWS(run(make_spec({2, 3}, DType::kBool), make_spec({3, 5}, DType::kBool), make_spec({2, 5}, DType::kBool)), std::invalid_argument, "dtype must be");
+  EXPECT_THROWS(run(make_spec({2, 3}, DType::kBool), make_spec({3, 5}, DType::kBool), make_spec({2, 5}, DType::kBool)), std::invalid_argument, "must be numbers");
   EXPECT_THROWS(run(make_spec({2, 3}), make_spec({3, 5}), make_spec({2, 5}), {{"activation", std::string("swish")}}), std::invalid_argument, "'swish'");
   EXPECT_THROWS(run(make_spec({2, 3}), make_spec({3, 5}), make_spec({2, 5}), {{"bias", int64_t{1}}}), std::invalid_argument, "expected 3 inputs");
   EXPECT_THROWS(run(make_spec({2, 3}), make_spec({47}), make_spec({2, 5}), {{"packed", int64_t{1}}, {"n", int64_t{5}}}), std::invalid_argument, "must hold 48");
