@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import pathlib
+import sys
 
 import numpy as np
 import pytest
-from layer_cases import CASES
-
 import nnlite
 from nnlite import GradientTape, ops
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
+sys.path.insert(0, str(GOLDEN))
+from layer_cases import CASES  # noqa: E402
+
 VALUES = np.load(GOLDEN / "layers.npz")
 FACTS = json.loads((GOLDEN / "layer_configs.json").read_text())
 TOLERANCE = {"float32": dict(rtol=3e-5, atol=3e-5), "float64": dict(rtol=3e-7, atol=3e-7)}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 
 import pytest
-from summary_models import MODELS, summary_of
-
 import nnlite
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "golden"))
+from summary_models import MODELS, summary_of  # noqa: E402
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 

@@ -8,7 +8,7 @@ from nnlite.random import SeedGenerator
 from nnlite.variable import Variable
 
 _MISSING = object()
-_SIMPLE = (int, float, str, bool, type(None), tuple)
+_SIMPLE = (int, float, str, bool, type(None))
 # Attributes that change while training and that no compiled plan reads.
 _QUIET = frozenset(("built", "stop_training", "optimizer", "history", "compiled", "loss", "trainable"))
 
@@ -132,7 +132,7 @@ class Tracking:
         object.__setattr__(self, name, value)
         if old is not _MISSING and not isinstance(old, _SIMPLE):
             self._untrack(old)
-        if attributes.get("built") and name[0] != "_" and name not in _QUIET and not (isinstance(value, _SIMPLE) and type(old) is type(value) and old == value):
+        if attributes.get("built") and name[0] != "_" and name not in _QUIET and not _equal(old, value):
             self._changed()
 
     def __delattr__(self, name):
@@ -151,7 +151,7 @@ class Tracking:
 
     def _track(self, value):
         """Registers what is inside `value`; lists and dicts come back as tracked ones."""
-        if isinstance(value, _SIMPLE) and type(value) is not tuple:
+        if isinstance(value, _SIMPLE):
             return value
         if isinstance(value, Tracking):
             self._add_state("_layers", value)
@@ -291,6 +291,11 @@ class Tracking:
             for variable in layer._trainable_variables:
                 variable.trainable = value
         clock.tick()
+
+
+def _equal(old, new) -> bool:
+    """Whether two plain values are the same."""
+    return isinstance(new, (*_SIMPLE, tuple)) and type(old) is type(new) and old == new
 
 
 def _add_once(items: list, value) -> None:

@@ -42,6 +42,8 @@ class Layer(Config, Building, Weights, Tracking, Operation):
     # Preprocessing layers that take strings or ragged lists switch these off.
     _convert_input_args = True
     _allow_non_tensor_positional_args = False
+    # Whether `compute_mask`, where it is overridden, may give a mask when no input has one.
+    _creates_masks = True
 
     def __new__(cls, *args, **kwargs):
         layer = object.__new__(cls)
@@ -148,6 +150,8 @@ class Layer(Config, Building, Weights, Tracking, Operation):
         """A call with all checks and conversions; builds the layer when it is not built."""
         self._check_initialized()
         args, kwargs = self._as_inputs(args, kwargs)
+        if len(args) == 1 and not kwargs and type(args[0]) is Tensor and args[0].spec in self._known_specs and calling.get_mask(args[0]) is None:
+            return self._call_known(args[0], kwargs)
         given = kwargs if self._takes_training else {key: value for key, value in kwargs.items() if key != "training"}
         arguments = self._bind(args, given)
         first = next(iter(arguments.values()), None)
@@ -213,7 +217,7 @@ class Layer(Config, Building, Weights, Tracking, Operation):
             self._known_specs.discard(None)
 
     def _makes_masks(self) -> bool:
-        return self.supports_masking and type(self).compute_mask is not Layer.compute_mask
+        return self.supports_masking and self._creates_masks and type(self).compute_mask is not Layer.compute_mask
 
     def _propagate_masks(self, first, kwargs, outputs) -> None:
         masks = kwargs.get("mask") if self._signature.takes_mask else None

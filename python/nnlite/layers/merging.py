@@ -13,6 +13,7 @@ class _Merge(Layer):
     """Elementwise combination of inputs that broadcast against each other; lower ranks get axes after the batch axis."""
 
     least, most = 1, None
+    _creates_masks = False
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

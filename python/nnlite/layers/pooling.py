@@ -167,6 +167,7 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
     """
 
     rank = 1
+    _creates_masks = False
 
     def __init__(self, data_format=None, keepdims=False, **kwargs):
         super().__init__(data_format, keepdims, **kwargs)

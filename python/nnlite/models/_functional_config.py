@@ -120,6 +120,8 @@ class _Builder:
         operation = self.operations[name]
         args, kwargs = self._fill(list(args)), self._fill(dict(kwargs))
         if isinstance(operation, FunctionOperation):
+            if operation.function.__name__ == "get_item" and isinstance(args[1], list):
+                args[1] = tuple(args[1])  # JSON knows no tuples
             outputs = operation.symbolic_call(*args, **{**extra, **{key: value for key, value in kwargs.items() if value is not None}})
         else:
             outputs = operation(*args, **kwargs)

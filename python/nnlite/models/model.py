@@ -27,6 +27,8 @@ class Model(Trainer, Layer):
     2
     """
 
+    _creates_masks = False
+
     def __new__(cls, *args, **kwargs):
         if cls is Model and is_functional_call(args, kwargs):
             from nnlite.models.functional import Functional
