@@ -11,6 +11,9 @@
 namespace nnlite::NN_ISA {
 namespace {
 
+// Rows up to this many bytes go in larger batches, which stay in L1.
+constexpr int64_t kShortRow = 1024;
+
 struct LayerNormState {
   int64_t rows, columns;
   int64_t chunk_rows;  // a block of the gradient
@@ -27,8 +30,50 @@ struct RowSum {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) v[i] = Vec<T>::zero();
   }
-  inline __attribute__((always_inline)) T total() const { return reduce_add((v[0] + v[1]) + (v[2] + v[3])); }
+  inline __attribute__((always_inline)) Vec<T> total() const { return (v[0] + v[1]) + (v[2] + v[3]); }
 };
+
+// Rows go in batches: their root and division, slow for a whole vector of one row's, are done for all at once, and so are the sums over lanes, whose
+// latency is that of many additions.
+constexpr int kBatch = 16;
+
+// A vector of sums for every row of a batch.
+template <class T>
+struct BatchSums {
+  alignas(64) T lanes[kBatch][Vec<T>::kLanes];
+};
+
+// sums[r] = reduce_add of row r's vector.
+template <class T>
+NN_INLINE void reduce_rows_singly(const BatchSums<T>& batch, int rows, T* sums) {
+  for (int r = 0; r < rows; ++r) sums[r] = reduce_add(load(batch.lanes[r]));
+}
+template <class T>
+NN_INLINE void reduce_rows(const BatchSums<T>& batch, int rows, T* sums) {
+  reduce_rows_singly(batch, rows, sums);
+}
+#if defined(NN_COMPILE_AVX512)
+// The same additions, two vectors folded into one at every level.
+NN_INLINE void reduce_rows(const BatchSums<float>& batch, int rows, float* sums) {
+  if (rows <= 4) return reduce_rows_singly(batch, rows, sums);
+  // The order of rows that puts their sums into order.
+  static constexpr int kRow[16] = {0, 2, 1, 3, 8, 10, 9, 11, 4, 6, 5, 7, 12, 14, 13, 15};
+  __m512 v[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) {
+    const __m512 a = _mm512_load_ps(batch.lanes[kRow[i]]), b = _mm512_load_ps(batch.lanes[kRow[i + 8]]);
+    v[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) v[i] = _mm512_add_ps(_mm512_shuffle_f32x4(v[i], v[i + 4], 0x88), _mm512_shuffle_f32x4(v[i], v[i + 4], 0xdd));
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+    const __m512d a = _mm512_castps_pd(v[i]), b = _mm512_castps_pd(v[i + 2]);
+    v[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+  }
+  _mm512_storeu_ps(sums, _mm512_add_ps(_mm512_shuffle_ps(v[0], v[1], 0x88), _mm512_shuffle_ps(v[0], v[1], 0xdd)));
+}
+#endif
 
 // Calls body(first column, lanes, sum, whole) for the vectors of a row; the tail goes to sum 0.
 template <bool value>
@@ -49,18 +94,42 @@ NN_INLINE void for_row(int64_t columns, Body body) {
 
 // ---- forward ----
 
-// y = ((x - center) - shift) * rstd * gamma + beta; center + shift is the mean.
+// Of one row each: y = ((x - center) - shift) * rstd * gamma + beta; center + shift is the mean.
 template <class T>
 struct RowMoments {
-  T center, shift, rstd;
+  BatchSums<T> first, second;
+  T center[kBatch], shift[kBatch], squares[kBatch], rstd[kBatch];
 };
 
 template <class T>
-NN_INLINE RowMoments<T> row_moments(const T* x, int64_t columns, T epsilon) {
-  const T inverse = T(1) / static_cast<T>(columns);
+NN_INLINE void find_centers(int rows, T inverse, RowMoments<T>& m) {
+  reduce_rows(m.first, rows, m.center);
+#pragma GCC unroll 2
+  for (int i = 0; i < kBatch; i += Vec<T>::kLanes) store(m.center + i, load(m.center + i) * splat(inverse));
+}
+
+template <class T>
+NN_INLINE void finish_moments(int rows, T inverse, T epsilon, RowMoments<T>& m) {
+  const Vec<T> zero = Vec<T>::zero();
+  reduce_rows(m.first, rows, m.shift);
+  reduce_rows(m.second, rows, m.squares);
+#pragma GCC unroll 2
+  for (int i = 0; i < kBatch; i += Vec<T>::kLanes) {
+    const Vec<T> shift = load(m.shift + i) * splat(inverse), variance = fnma(shift, shift, load(m.squares + i) * splat(inverse));
+    store(m.shift + i, shift);
+    store(m.rstd + i, splat(T(1)) / sqrt(select<T>(variance < zero, zero, variance) + splat(epsilon)));
+  }
+}
+
+template <class T>
+NN_INLINE void row_sum(const T* x, int64_t columns, T* lanes) {
   RowSum<T> sums;
   for_row<T>(columns, [&](int64_t j, int n, int k, auto flag) __attribute__((always_inline)) { sums.v[k] += load_lanes<decltype(flag)::kFull>(x + j, n); });
-  const T center = sums.total() * inverse;
+  store(lanes, sums.total());
+}
+
+template <class T>
+NN_INLINE void row_deviations(const T* x, int64_t columns, T center, T* sum_lanes, T* square_lanes) {
   RowSum<T> deviations, squares;
   for_row<T>(columns, [&](int64_t j, int n, int k, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;
@@ -69,44 +138,126 @@ NN_INLINE RowMoments<T> row_moments(const T* x, int64_t columns, T epsilon) {
     deviations.v[k] += d;
     squares.v[k] = fma(d, d, squares.v[k]);
   });
-  const T shift = deviations.total() * inverse;
-  // Vec arithmetic, so that the compiler has nothing to contract differently.
-  const Vec<T> variance = fnma(splat(shift), splat(shift), splat(squares.total()) * splat(inverse));
-  T rstd[Vec<T>::kLanes];
-  store(rstd, splat(T(1)) / sqrt(max(variance, Vec<T>::zero()) + splat(epsilon)));
-  return {center, shift, rstd[0]};
+  store(sum_lanes, deviations.total());
+  store(square_lanes, squares.total());
 }
 
 template <int rows, class T>
-NN_INLINE void layer_norm_rows(const LayerNormState& s, int64_t first, const StepArgs& args) {
-  const T* x = static_cast<const T*>(args.in[0]) + first * s.columns;
-  T* y = static_cast<T*>(args.out[0]) + first * s.columns;
-  const T *gamma = static_cast<const T*>(args.in[1]), *beta = static_cast<const T*>(args.in[2]);
-  RowMoments<T> m[rows];
+NN_INLINE void write_rows(const T* x, const T* gamma, const T* beta, int64_t columns, int first, const RowMoments<T>& m, T* y) {
+  Vec<T> center[rows], shift[rows], rstd[rows];
 #pragma GCC unroll 4
   for (int r = 0; r < rows; ++r) {
-    m[r] = row_moments(x + r * s.columns, s.columns, static_cast<T>(s.epsilon));
-    static_cast<T*>(args.out[1])[first + r] = m[r].center + m[r].shift;
-    static_cast<T*>(args.out[2])[first + r] = m[r].rstd;
+    center[r] = splat(m.center[first + r]);
+    shift[r] = splat(m.shift[first + r]);
+    rstd[r] = splat(m.rstd[first + r]);
   }
-  for_row<T>(s.columns, [&](int64_t j, int n, int, auto flag) __attribute__((always_inline)) {
+  for_row<T>(columns, [&](int64_t j, int n, int, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;
     const Vec<T> g = load_lanes<kFull>(gamma + j, n), b = load_lanes<kFull>(beta + j, n);
 #pragma GCC unroll 4
     for (int r = 0; r < rows; ++r) {
-      const Vec<T> d = (load_lanes<kFull>(x + r * s.columns + j, n) - splat(m[r].center)) - splat(m[r].shift);
-      store_lanes<kFull>(y + r * s.columns + j, fma(d * splat(m[r].rstd), g, b), n);
+      const Vec<T> d = (load_lanes<kFull>(x + r * columns + j, n) - center[r]) - shift[r];
+      store_lanes<kFull>(y + r * columns + j, fma(d * rstd[r], g, b), n);
     }
   });
 }
 
 template <class T>
+NN_INLINE void long_rows(const T* x, const T* gamma, const T* beta, int64_t columns, int rows, T epsilon, RowMoments<T>& m, T* y) {
+  const T inverse = T(1) / static_cast<T>(columns);
+  for (int r = 0; r < rows; ++r) row_sum(x + r * columns, columns, m.first.lanes[r]);
+  find_centers(rows, inverse, m);
+  for (int r = 0; r < rows; ++r) row_deviations(x + r * columns, columns, m.center[r], m.first.lanes[r], m.second.lanes[r]);
+  finish_moments(rows, inverse, epsilon, m);
+  int r = 0;
+  for (; r + 4 <= rows; r += 4) write_rows<4>(x + r * columns, gamma, beta, columns, r, m, y + r * columns);
+  for (; r < rows; ++r) write_rows<1>(x + r * columns, gamma, beta, columns, r, m, y + r * columns);
+}
+
+// The same for rows of kVectors vectors, the last one of up to kLanes lanes: no loops within a row, gamma and beta in registers.
+template <int kVectors, class T>
+NN_INLINE void short_rows(const T* x, const T* gamma, const T* beta, int64_t columns, int rows, T epsilon, RowMoments<T>& m, T* y) {
+  constexpr int kLanes = Vec<T>::kLanes, kLast = kVectors - 1;
+  const int tail = static_cast<int>(columns - kLast * kLanes);
+  const Mask<T> inside = first_lanes<T>(tail);
+  const Vec<T> zero = Vec<T>::zero();
+  const T inverse = T(1) / static_cast<T>(columns);
+  const auto vector = [=](const T* row, int k) __attribute__((always_inline)) { return k < kLast ? load(row + k * kLanes) : load_part(row + k * kLanes, tail); };
+  for (int r = 0; r < rows; ++r) {
+    Vec<T> sum = vector(x + r * columns, 0);
+#pragma GCC unroll 4
+    for (int k = 1; k < kVectors; ++k) sum += vector(x + r * columns, k);
+    store(m.first.lanes[r], sum);
+  }
+  find_centers(rows, inverse, m);
+  for (int r = 0; r < rows; ++r) {
+    Vec<T> deviations = zero, squares = zero;
+#pragma GCC unroll 4
+    for (int k = 0; k < kVectors; ++k) {
+      Vec<T> d = vector(x + r * columns, k) - splat(m.center[r]);
+      if (k == kLast) d = select<T>(inside, d, zero);
+      deviations += d;
+      squares = fma(d, d, squares);
+    }
+    store(m.first.lanes[r], deviations);
+    store(m.second.lanes[r], squares);
+  }
+  finish_moments(rows, inverse, epsilon, m);
+  Vec<T> g[kVectors], b[kVectors];
+#pragma GCC unroll 4
+  for (int k = 0; k < kVectors; ++k) {
+    g[k] = vector(gamma, k);
+    b[k] = vector(beta, k);
+  }
+  for (int r = 0; r < rows; ++r) {
+    const Vec<T> center = splat(m.center[r]), shift = splat(m.shift[r]), rstd = splat(m.rstd[r]);
+    T* out = y + r * columns;
+#pragma GCC unroll 4
+    for (int k = 0; k < kVectors; ++k) {
+      const Vec<T> v = fma(((vector(x + r * columns, k) - center) - shift) * rstd, g[k], b[k]);
+      if (k < kLast) {
+        store(out + k * kLanes, v);
+      } else {
+        store_part(out + k * kLanes, v, tail);
+      }
+    }
+  }
+}
+
+// kVectors is 0 for rows of more than four vectors.
+template <int kVectors, class T>
 void run_layer_norm(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const LayerNormState& s = *static_cast<const LayerNormState*>(state);
-  int64_t i = begin * s.chunk_rows;
-  const int64_t last = min_of(end * s.chunk_rows, s.rows);
-  for (; i + 4 <= last; i += 4) layer_norm_rows<4, T>(s, i, args);
-  for (; i < last; ++i) layer_norm_rows<1, T>(s, i, args);
+  const int64_t columns = s.columns, last = min_of(end * s.chunk_rows, s.rows);
+  const int64_t batch = columns * static_cast<int64_t>(sizeof(T)) <= kShortRow ? kBatch : 4;
+  const T *gamma = static_cast<const T*>(args.in[1]), *beta = static_cast<const T*>(args.in[2]);
+  const T epsilon = static_cast<T>(s.epsilon);
+  RowMoments<T> m = {};
+  for (int64_t i = begin * s.chunk_rows; i < last; i += batch) {
+    const int rows = static_cast<int>(min_of(batch, last - i));
+    const T* x = static_cast<const T*>(args.in[0]) + i * columns;
+    T* y = static_cast<T*>(args.out[0]) + i * columns;
+    if constexpr (kVectors > 0) {
+      short_rows<kVectors>(x, gamma, beta, columns, rows, epsilon, m, y);
+    } else {
+      long_rows(x, gamma, beta, columns, rows, epsilon, m, y);
+    }
+    for (int r = 0; r < rows; ++r) {
+      static_cast<T*>(args.out[1])[i + r] = m.center[r] + m.shift[r];
+      static_cast<T*>(args.out[2])[i + r] = m.rstd[r];
+    }
+  }
+}
+
+template <class T>
+RunFunction layer_norm_function(int64_t columns) {
+  switch (ceil_div(columns, Vec<T>::kLanes)) {
+    case 1: return run_layer_norm<1, T>;
+    case 2: return run_layer_norm<2, T>;
+    case 3: return run_layer_norm<3, T>;
+    case 4: return run_layer_norm<4, T>;
+    default: return run_layer_norm<0, T>;
+  }
 }
 
 // ---- gradient ----
@@ -132,28 +283,28 @@ NN_INLINE RowGradient<T> row_gradient(const T* x, const T* dy, const T* gamma, T
     products.v[k] = fma(g, d, products.v[k]);
   });
   const T share = rstd / static_cast<T>(columns);
-  return {mean, rstd, -(sums.total() * share), products.total() * (share * (rstd * rstd))};
+  return {mean, rstd, -(reduce_add(sums.total()) * share), reduce_add(products.total()) * (share * (rstd * rstd))};
 }
 
 template <int rows, class T>
 NN_INLINE void layer_norm_grad_rows(const LayerNormState& s, int64_t first, T* dgamma, T* dbeta, const StepArgs& args) {
-  const int64_t start = first * s.columns;
+  const int64_t columns = s.columns, start = first * columns;
   const T *x = static_cast<const T*>(args.in[kX]) + start, *dy = static_cast<const T*>(args.in[kDy]) + start, *gamma = static_cast<const T*>(args.in[kGamma]);
   const T *mean = static_cast<const T*>(args.in[kMean]) + first, *rstd = static_cast<const T*>(args.in[kRstd]) + first;
   T* dx = static_cast<T*>(args.out[0]) + start;
   RowGradient<T> m[rows];
 #pragma GCC unroll 4
-  for (int r = 0; r < rows; ++r) m[r] = row_gradient(x + r * s.columns, dy + r * s.columns, gamma, mean[r], rstd[r], s.columns);
-  for_row<T>(s.columns, [&](int64_t j, int n, int, auto flag) __attribute__((always_inline)) {
+  for (int r = 0; r < rows; ++r) m[r] = row_gradient(x + r * columns, dy + r * columns, gamma, mean[r], rstd[r], columns);
+  for_row<T>(columns, [&](int64_t j, int n, int, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;
     const Vec<T> g = load_lanes<kFull>(gamma + j, n);
     Vec<T> sum_gamma = load_lanes<kFull>(dgamma + j, n), sum_beta = load_lanes<kFull>(dbeta + j, n);
 #pragma GCC unroll 4
     for (int r = 0; r < rows; ++r) {
-      const Vec<T> d = load_lanes<kFull>(x + r * s.columns + j, n) - splat(m[r].mean), up = load_lanes<kFull>(dy + r * s.columns + j, n);
+      const Vec<T> d = load_lanes<kFull>(x + r * columns + j, n) - splat(m[r].mean), up = load_lanes<kFull>(dy + r * columns + j, n);
       sum_beta += up;
       sum_gamma = fma(up, d * splat(m[r].rstd), sum_gamma);
-      store_lanes<kFull>(dx + r * s.columns + j, fma(up * g, splat(m[r].rstd), fnma(d, splat(m[r].scale), splat(m[r].constant))), n);
+      store_lanes<kFull>(dx + r * columns + j, fma(up * g, splat(m[r].rstd), fnma(d, splat(m[r].scale), splat(m[r].constant))), n);
     }
     store_lanes<kFull>(dgamma + j, sum_gamma, n);
     store_lanes<kFull>(dbeta + j, sum_beta, n);
@@ -237,7 +388,7 @@ void prepare_layer_norm(Prepare& p) {
   check_part(p, p.output(2), x, 0, x.rank - 1, "rstd");
   LayerNormState* s = new_layer_norm(p, x, x.dim(-1) * static_cast<int64_t>(dtype_size(x.dtype)));
   s->epsilon = p.get_float("epsilon");
-  p.set_run(x.dtype == DType::kFloat32 ? run_layer_norm<float> : run_layer_norm<double>);
+  p.set_run(x.dtype == DType::kFloat32 ? layer_norm_function<float>(s->columns) : layer_norm_function<double>(s->columns));
   p.add_phase(s->chunks);
 }
 

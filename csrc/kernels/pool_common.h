@@ -21,6 +21,12 @@ NN_INLINE PoolRange cells_inside(int64_t o, int64_t stride, int64_t pad, int64_t
   return {max_of(0, -start), max_of(max_of(0, -start), min_of(window, size - start))};
 }
 
+// The windows whose cells all lie inside.
+NN_INLINE PoolRange whole_windows(int64_t stride, int64_t pad, int64_t window, int64_t size, int64_t windows) {
+  const int64_t begin = min_of(windows, (pad + stride - 1) / stride), last = size + pad - window;
+  return {begin, last < 0 ? begin : max_of(begin, min_of(windows, last / stride + 1))};
+}
+
 // The windows that cover input position `i`.
 NN_INLINE PoolRange windows_over(int64_t i, int64_t stride, int64_t pad, int64_t window, int64_t windows) {
   const int64_t first = i + pad - window + 1;
@@ -78,7 +84,16 @@ NN_INLINE void store_channels(T* p, Vec<T> v, int n) {
   }
 }
 
-// Calls body(first channel, lanes, std::true_type-like flag) for whole vectors and then for the tail.
+// Keeps a loaded vector in its register: GCC would read memory again for every use.
+template <class T>
+NN_INLINE Vec<T> keep(Vec<T> v) {
+#if defined(NN_COMPILE_AVX512)
+  asm("" : "+v"(v.r.r));
+#endif
+  return v;
+}
+
+// Calls body(first channel, lanes, flag) for whole vectors and then for the tail.
 template <bool value>
 struct Flag {
   static constexpr bool kFull = value;
