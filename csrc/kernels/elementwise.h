@@ -34,9 +34,11 @@ struct Operand {
   int64_t step;
 };
 constexpr int64_t kSplatBytes = 128;  // 16 elements of 8 bytes
+constexpr int64_t kExpandSlack = 64;  // copied rows may be written in whole vectors of floats
 
-// Applies one instruction to n elements. `out` may be the data of an operand of the same element size.
-using MapFunction = void (*)(const Operand* operands, void* out, int64_t n);
+// Applies one instruction to n elements of the registers that `args` names (up to three). `out` may be the data of an operand of
+// the same element size.
+using MapFunction = void (*)(const Operand* registers, const int16_t* args, void* out, int64_t n);
 
 constexpr int kMaxProgramInputs = 32;
 constexpr int kMaxInstructions = 64;

@@ -95,7 +95,10 @@ void expand_rows(const ElementwiseState& s, const ProgramInput& in, const T* fro
   const int64_t inner = s.inner;
   for (int64_t i = 0; i < rows; ++i, to += inner) {
     const T* x = from + offset;
-    if (in.inner_stride == 0) {
+    if (in.inner_stride == 0 && sizeof(T) == 4) {
+      const Vec<int32_t> value = splat(static_cast<int32_t>(*x));  // whole vectors: what is written too far is overwritten by the next row
+      for (int64_t j = 0; j < inner; j += 16) store(reinterpret_cast<int32_t*>(to) + j, value);
+    } else if (in.inner_stride == 0) {
       const T value = *x;
       for (int64_t j = 0; j < inner; ++j) to[j] = value;
     } else {
@@ -172,8 +175,7 @@ struct Frame {
       const int r = instruction.result;
       const int output = s.register_result[r];
       char* to = output >= 0 ? static_cast<char*>(args.out[output]) + at.start * s.register_item[r] : scratch + s.register_scratch[r];
-      const Operand operands[3] = {registers[instruction.args[0]], registers[instruction.args[1]], registers[instruction.args[2]]};
-      instruction.run(operands, to, at.n);
+      instruction.run(registers, instruction.args, to, at.n);
       registers[r] = {to, 1};
     }
     return at;

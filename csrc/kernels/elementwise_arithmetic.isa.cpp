@@ -34,7 +34,7 @@ NN_OP2(Maximum, max_nan(a, b))
 NN_OP2(Minimum, min_nan(a, b))
 NN_OP2(ReluGrad, select(b > V::zero(), a, V::zero()))
 NN_OP2(SigmoidGrad, a * (b * (number(a, 1) - b)))
-NN_OP2(TanhGrad, a * fnma(b, b, number(a, 1)))
+NN_OP2(TanhGrad, a * (number(a, 1) - rounded(b * b)))
 NN_OP2(SquareDifference, (a - b) * (a - b))
 NN_OP3(Clip, min(c, max(b, a)))
 

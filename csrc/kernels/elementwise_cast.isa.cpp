@@ -39,15 +39,15 @@ struct Truth {
 
 // The frequent conversions, in vectors.
 template <class E>
-void from_float(const Operand* in, void* out, int64_t n) {
-  Cursor<Float32> a(in[0]);
+void from_float(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  Cursor<Float32> a(registers[args[0]]);
   auto* y = static_cast<typename E::Item*>(out);
   for (; n >= 16; n -= 16, y += 16) E::write(y, a.next());
   if (n > 0) E::write_part(y, a.last(static_cast<int>(n)), static_cast<int>(n));
 }
 template <class E>
-void to_float_map(const Operand* in, void* out, int64_t n) {
-  Cursor<E> a(in[0]);
+void to_float_map(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  Cursor<E> a(registers[args[0]]);
   auto* y = static_cast<float*>(out);
   for (; n >= 16; n -= 16, y += 16) store(y, a.next());
   if (n > 0) store_part(y, a.last(static_cast<int>(n)), static_cast<int>(n));
@@ -124,8 +124,8 @@ MapFunction find_copy(DType dtype) {
 
 // bfloat16 meets the other dtypes through float.
 template <class To, class Op>
-void from_bfloat16(const Operand* in, void* out, int64_t n) {
-  Cursor<BFloat16> a(in[0]);
+void from_bfloat16(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  Cursor<BFloat16> a(registers[args[0]]);
   float x[kGroup];
   for (To* y = static_cast<To*>(out); n > 0; n -= kGroup, y += kGroup) {
     const int m = n < kGroup ? static_cast<int>(n) : kGroup;
@@ -134,8 +134,8 @@ void from_bfloat16(const Operand* in, void* out, int64_t n) {
   }
 }
 template <class From>
-void to_bfloat16(const Operand* in, void* out, int64_t n) {
-  GroupCursor<From> a(in[0]);
+void to_bfloat16(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  GroupCursor<From> a(registers[args[0]]);
   From x[kGroup] = {};
   float f[kGroup];
   for (uint16_t* y = static_cast<uint16_t*>(out); n > 0; n -= kGroup, y += kGroup) {

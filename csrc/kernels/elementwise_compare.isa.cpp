@@ -23,26 +23,26 @@ NN_INLINE void write_mask_part(uint8_t* p, M mask, int n) {
 }
 
 template <class E, class Op>
-void test1(const Operand* in, void* out, int64_t n) {
-  Cursor<E> a(in[0]);
+void test1(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  Cursor<E> a(registers[args[0]]);
   auto* y = static_cast<uint8_t*>(out);
   for (; n >= E::kLanes; n -= E::kLanes, y += E::kLanes) store_mask(y, Op::run(a.next()));
   if (n > 0) write_mask_part(y, Op::run(a.last(static_cast<int>(n))), static_cast<int>(n));
 }
 
 template <class E, class Op>
-void test2(const Operand* in, void* out, int64_t n) {
-  Cursor<E> a(in[0]), b(in[1]);
+void test2(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  Cursor<E> a(registers[args[0]]), b(registers[args[1]]);
   auto* y = static_cast<uint8_t*>(out);
   for (; n >= E::kLanes; n -= E::kLanes, y += E::kLanes) store_mask(y, Op::run(a.next(), b.next()));
   if (n > 0) write_mask_part(y, Op::run(a.last(static_cast<int>(n)), b.last(static_cast<int>(n))), static_cast<int>(n));
 }
 
 template <class E, class Unused>
-void choose(const Operand* in, void* out, int64_t n) {
-  const auto* condition = reinterpret_cast<const uint8_t*>(in[0].data);
-  const int64_t step = in[0].step * E::kLanes;
-  Cursor<E> a(in[1]), b(in[2]);
+void choose(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  const auto* condition = reinterpret_cast<const uint8_t*>(registers[args[0]].data);
+  const int64_t step = registers[args[0]].step * E::kLanes;
+  Cursor<E> a(registers[args[1]]), b(registers[args[2]]);
   auto* y = static_cast<typename E::Item*>(out);
   using T = typename E::Number;
   for (; n >= E::kLanes; n -= E::kLanes, y += E::kLanes, condition += step) {

@@ -44,8 +44,8 @@ struct GroupCursor {
 };
 
 template <class A, class R, class Op>
-void group1(const Operand* in, void* out, int64_t n) {
-  GroupCursor<A> a(in[0]);
+void group1(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  GroupCursor<A> a(registers[args[0]]);
   A x[kGroup] = {};
   R y[kGroup];
   for (R* to = static_cast<R*>(out); n > 0; n -= kGroup, to += kGroup) {
@@ -61,9 +61,9 @@ void group1(const Operand* in, void* out, int64_t n) {
 }
 
 template <class A, class B, class R, class Op>
-void group2(const Operand* in, void* out, int64_t n) {
-  GroupCursor<A> a(in[0]);
-  GroupCursor<B> b(in[1]);
+void group2(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  GroupCursor<A> a(registers[args[0]]);
+  GroupCursor<B> b(registers[args[1]]);
   A x[kGroup] = {};
   B y[kGroup] = {};
   R z[kGroup];
@@ -81,10 +81,10 @@ void group2(const Operand* in, void* out, int64_t n) {
 }
 
 template <class A, class B, class C, class R, class Op>
-void group3(const Operand* in, void* out, int64_t n) {
-  GroupCursor<A> a(in[0]);
-  GroupCursor<B> b(in[1]);
-  GroupCursor<C> c(in[2]);
+void group3(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  GroupCursor<A> a(registers[args[0]]);
+  GroupCursor<B> b(registers[args[1]]);
+  GroupCursor<C> c(registers[args[2]]);
   A x[kGroup] = {};
   B y[kGroup] = {};
   C z[kGroup] = {};

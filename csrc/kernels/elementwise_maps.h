@@ -30,24 +30,24 @@ struct Cursor {
 };
 
 template <class E, class Op>
-void map1(const Operand* in, void* out, int64_t n) {
-  Cursor<E> a(in[0]);
+void map1(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  Cursor<E> a(registers[args[0]]);
   auto* y = static_cast<typename E::Item*>(out);
   for (; n >= E::kLanes; n -= E::kLanes, y += E::kLanes) E::write(y, Op::run(a.next()));
   if (n > 0) E::write_part(y, Op::run(a.last(static_cast<int>(n))), static_cast<int>(n));
 }
 
 template <class E, class Op>
-void map2(const Operand* in, void* out, int64_t n) {
-  Cursor<E> a(in[0]), b(in[1]);
+void map2(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  Cursor<E> a(registers[args[0]]), b(registers[args[1]]);
   auto* y = static_cast<typename E::Item*>(out);
   for (; n >= E::kLanes; n -= E::kLanes, y += E::kLanes) E::write(y, Op::run(a.next(), b.next()));
   if (n > 0) E::write_part(y, Op::run(a.last(static_cast<int>(n)), b.last(static_cast<int>(n))), static_cast<int>(n));
 }
 
 template <class E, class Op>
-void map3(const Operand* in, void* out, int64_t n) {
-  Cursor<E> a(in[0]), b(in[1]), c(in[2]);
+void map3(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  Cursor<E> a(registers[args[0]]), b(registers[args[1]]), c(registers[args[2]]);
   auto* y = static_cast<typename E::Item*>(out);
   for (; n >= E::kLanes; n -= E::kLanes, y += E::kLanes) E::write(y, Op::run(a.next(), b.next(), c.next()));
   if (n > 0) {

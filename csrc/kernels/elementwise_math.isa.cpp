@@ -8,8 +8,8 @@ namespace {
 
 // As map1 and map2 with one copy of the operation for whole vectors and the tail: these operations are long.
 template <class E, class Op>
-void long_map1(const Operand* in, void* out, int64_t n) {
-  Cursor<E> a(in[0]);
+void long_map1(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  Cursor<E> a(registers[args[0]]);
   auto* y = static_cast<typename E::Item*>(out);
   for (; n > 0; n -= E::kLanes, y += E::kLanes) {
     const int m = n < E::kLanes ? static_cast<int>(n) : E::kLanes;
@@ -18,8 +18,8 @@ void long_map1(const Operand* in, void* out, int64_t n) {
   }
 }
 template <class E, class Op>
-void long_map2(const Operand* in, void* out, int64_t n) {
-  Cursor<E> a(in[0]), b(in[1]);
+void long_map2(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  Cursor<E> a(registers[args[0]]), b(registers[args[1]]);
   auto* y = static_cast<typename E::Item*>(out);
   for (; n > 0; n -= E::kLanes, y += E::kLanes) {
     const int m = n < E::kLanes ? static_cast<int>(n) : E::kLanes;
@@ -91,6 +91,9 @@ NN_INLINE T floor_quotient(T a, T b) {
   return quotient - whole > T(0.5) ? whole + 1 : whole;
 }
 
+NN_OP1(Square, a * a)
+NN_OP1(Same, a)
+NN_OP1(Reciprocal, splat(decltype(reduce_add(a))(1)) / a)
 NN_OP1(Asin, lane_by_lane(a, [](auto x) { return libm_asin(x); }))
 NN_OP1(Acos, lane_by_lane(a, [](auto x) { return libm_acos(x); }))
 NN_OP1(Atan, lane_by_lane(a, [](auto x) { return libm_atan(x); }))
@@ -112,6 +115,18 @@ struct Power {
     return lane_by_lane(a, b, [](double x, double y) { return libm_pow(x, y); });
   }
 };
+// The same exponent everywhere is most often 2, 1 or -1, whose results are correctly rounded both ways.
+template <class E, class Unused>
+void power_map(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  const Operand& exponent = registers[args[1]];
+  if (exponent.step == 0) {
+    const auto y = to_number(E(), *reinterpret_cast<const typename E::Item*>(exponent.data));
+    if (y == 2) return map1<E, Square>(registers, args, out, n);
+    if (y == 1) return map1<E, Same>(registers, args, out, n);
+    if (y == -1) return map1<E, Reciprocal>(registers, args, out, n);
+  }
+  long_map2<E, Power>(registers, args, out, n);
+}
 // Beyond the reach of the vector form (and for infinities and NaN) libm decides.
 #define NN_TRIGONOMETRIC(Name, name)                                                              \
   struct Name {                                                                                   \
@@ -149,7 +164,7 @@ MapFunction find_math_map(Opcode opcode, const DType* in, DType out) {
     case Opcode::k_sinh: return NN_FLOAT_MAP(long_map1, Sinh, out);
     case Opcode::k_cosh: return NN_FLOAT_MAP(long_map1, Cosh, out);
     case Opcode::k_atan2: return NN_FLOAT_MAP(long_map2, Atan2, out);
-    case Opcode::k_power: return NN_FLOAT_MAP(long_map2, Power, out);
+    case Opcode::k_power: return NN_FLOAT_MAP(power_map, Power, out);
     case Opcode::k_mod: return NN_FLOAT_MAP(long_map2, Mod, out);
     case Opcode::k_floor_divide: return NN_FLOAT_MAP(long_map2, FloorDivide, out);
     default: return nullptr;

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "kernels/elementwise.h"
+#include "kernels/elementwise_program.h"
 
 namespace nnlite {
 namespace {
@@ -56,15 +57,9 @@ void write_constant(char* splat, DType dtype, double value) {
 }
 
 // Reads the attributes into a Program and checks every number in it.
-struct Program {
-  int inputs, instructions, results, constants = 0;
-  Opcode opcodes[kMaxInstructions];
-  int64_t args[3 * kMaxInstructions];
-  double params[kMaxInstructions];
-  DType dtypes[kMaxRegisters];
-  int64_t registers[kMaxResults];
-
-  explicit Program(Prepare& prepare) {
+class ProgramReader : public ElementwiseProgram {
+ public:
+  explicit ProgramReader(Prepare& prepare) {
     inputs = prepare.num_inputs();
     results = prepare.num_outputs();
     if (inputs > kMaxProgramInputs || results > kMaxResults || results < 1) {
@@ -83,6 +78,7 @@ struct Program {
         prepare.fail("output %d is %s but its register holds %s", i, dtype_name(prepare.output(i).dtype), dtype_name(dtypes[named[i]]));
       }
     }
+    combine_instructions(this);
   }
 
  private:
@@ -99,7 +95,6 @@ struct Program {
     for (int i = 0; i < n; ++i) {
       if (!parse_opcode(names[i], &opcodes[i])) prepare.fail("there is no opcode '%s'", names[i]);
       if (!parse_dtype(types[i], &dtypes[inputs + i])) prepare.fail("there is no dtype '%s'", types[i]);
-      constants += opcodes[i] == Opcode::k_constant;
       for (int k = 0; k < 3; ++k) {
         if (args[3 * i + k] >= inputs + i || args[3 * i + k] < -1) {
           prepare.fail("instruction %d ('%s') reads register %lld before it is written", i, names[i], static_cast<long long>(args[3 * i + k]));
@@ -209,7 +204,7 @@ void collapse(Iteration* it, int inputs) {
 
 class Planner {
  public:
-  Planner(Prepare& prepare, const Program& program, ElementwiseState* state) : prepare_(prepare), p_(program), s_(state) {}
+  Planner(Prepare& prepare, const ElementwiseProgram& program, ElementwiseState* state) : prepare_(prepare), p_(program), s_(state) {}
 
   void run() {
     ReduceForm form = ReduceForm::kNone;
@@ -262,7 +257,7 @@ class Planner {
       s_->register_item[r] = static_cast<uint8_t>(item(r));
     }
     for (int i = 0; i < p_.instructions; ++i) {
-      for (int k = 0; k < 3; ++k) {
+      for (int k = 0; k < 3 && p_.needed[i]; ++k) {
         if (p_.args[3 * i + k] >= 0) last_use[p_.args[3 * i + k]] = i;
       }
     }
@@ -276,6 +271,7 @@ class Planner {
     int constants = 0;
     for (int i = 0; i < p_.instructions; ++i) {
       const int r = p_.inputs + i;
+      if (!p_.needed[i]) continue;
       if (p_.opcodes[i] == Opcode::k_constant) {
         s_->register_constant[r] = kSplatBytes * constants++;
         write_constant(s_->constants + s_->register_constant[r], p_.dtypes[r], p_.params[i]);
@@ -357,7 +353,7 @@ class Planner {
                                                           : InputMode::kExpanded;
       const bool splat = in.mode == InputMode::kScalar || in.mode == InputMode::kRowScalar;
       const bool block = in.mode == InputMode::kTiled || in.mode == InputMode::kExpanded;
-      in.scratch = splat ? take(kSplatBytes) : block ? take(s_->block * in.item) : 0;
+      in.scratch = splat ? take(kSplatBytes) : block ? take(s_->block * in.item + kExpandSlack) : 0;
     }
   }
 
@@ -415,7 +411,7 @@ class Planner {
   }
 
   Prepare& prepare_;
-  const Program& p_;
+  const ElementwiseProgram& p_;
   ElementwiseState* s_;
   Iteration it_;
   int64_t total_ = 0, scratch_ = 0;
@@ -429,8 +425,8 @@ class Planner {
 const char* opcode_name(Opcode opcode) { return kOpcodeNames[static_cast<int>(opcode)]; }
 
 ElementwiseState* plan_elementwise(Prepare& prepare, DType* register_dtypes) {
-  const Program program(prepare);
-  auto* state = static_cast<ElementwiseState*>(prepare.new_state(sizeof(ElementwiseState) + kSplatBytes * static_cast<size_t>(program.constants)));
+  const ProgramReader program(prepare);
+  auto* state = static_cast<ElementwiseState*>(prepare.new_state(sizeof(ElementwiseState) + kSplatBytes * static_cast<size_t>(program.instructions)));
   state->num_inputs = program.inputs;
   state->num_results = program.results;
   state->num_slots = program.instructions;

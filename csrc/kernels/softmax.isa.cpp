@@ -49,6 +49,18 @@ struct RowOf {
   }
 };
 
+// Rows that fit one vector stay in it.
+template <class E>
+NN_INLINE void softmax_vector(const typename E::Item* x, typename E::Item* y, int n, typename E::Number* largest, typename E::Number* sum) {
+  using R = RowOf<E>;
+  using V = typename E::V;
+  const V v = R::filled(R::read(x, n), n, splat(-FloatTraits<typename E::Number>::kInfinity));
+  *largest = reduce_max(max(v, splat(-FloatTraits<typename E::Number>::kInfinity)));
+  const V e = R::filled(exp(v - splat(*largest)), n, V::zero());
+  *sum = reduce_add(e);
+  R::write(y, e * splat(1 / *sum), n);
+}
+
 // A place for the row's exponentials: the output itself, or float scratch when the output is narrower.
 template <class E>
 NN_INLINE typename E::Number* row_buffer(typename E::Item* y, void* scratch) {
@@ -74,20 +86,16 @@ NN_INLINE typename E::Number exponentials(const typename E::Item* x, typename E:
   return reduce_add(sum);
 }
 
+// y = softmax(x); returns the largest score and the sum of exponentials too.
 template <class E>
-NN_INLINE void softmax_row(const typename E::Item* x, typename E::Item* y, void* scratch, int64_t n, typename E::Number largest, typename E::Number* sum) {
+NN_INLINE void softmax_row(const typename E::Item* x, typename E::Item* y, void* scratch, int64_t n, typename E::Number* row_largest, typename E::Number* sum) {
   using V = typename E::V;
+  if (n <= E::kLanes) return softmax_vector<E>(x, y, static_cast<int>(n), row_largest, sum);
+  const typename E::Number largest = *row_largest = RowOf<E>::largest(x, n);
   typename E::Number* buffer = row_buffer<E>(y, scratch);
   *sum = exponentials<E>(x, buffer, n, largest);
   const V scale = splat(1 / *sum);
   RowOf<E>::each(n, [&](int64_t i, int m) { RowOf<E>::write(y + i, (m == E::kLanes ? load(buffer + i) : load_part(buffer + i, m)) * scale, m); });
-}
-
-template <class T>
-NN_INLINE T log_of(T x) {
-  T lanes[Vec<T>::kLanes];
-  store(lanes, log(splat(x)));
-  return lanes[0];
 }
 
 // Calls body(row) for the rows of chunks [begin, end).
@@ -103,8 +111,8 @@ void run_softmax(const void* state, int, int64_t begin, int64_t end, const StepA
   using Item = typename E::Item;
   for_rows(s, begin, end, [&](int64_t row) {
     const Item* x = static_cast<const Item*>(args.in[0]) + row * s.columns;
-    typename E::Number sum;
-    softmax_row<E>(x, static_cast<Item*>(args.out[0]) + row * s.columns, args.thread_scratch, s.columns, RowOf<E>::largest(x, s.columns), &sum);
+    typename E::Number largest, sum;
+    softmax_row<E>(x, static_cast<Item*>(args.out[0]) + row * s.columns, args.thread_scratch, s.columns, &largest, &sum);
   });
 }
 
@@ -119,7 +127,7 @@ void run_log_softmax(const void* state, int, int64_t begin, int64_t end, const S
     const V shift = splat(R::largest(x, s.columns));
     V sum = V::zero();
     R::each(s.columns, [&](int64_t i, int m) { sum += R::filled(exp(R::read(x + i, m) - shift), m, V::zero()); });
-    const V log_sum = splat(log_of(reduce_add(sum)));
+    const V log_sum = log(splat(reduce_add(sum)));
     R::each(s.columns, [&](int64_t i, int m) { R::write(y + i, (R::read(x + i, m) - shift) - log_sum, m); });
   });
 }
@@ -172,20 +180,29 @@ NN_INLINE int64_t read_label(const void* labels, DType dtype, int64_t row, int64
   return label >= 0 && label < classes ? label : -1;
 }
 
+// The logarithms of a group of rows are taken together.
 template <class E>
 void run_cross_entropy(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const auto& s = *static_cast<const RowState*>(state);
   using Item = typename E::Item;
   using Number = typename E::Number;
-  for_rows(s, begin, end, [&](int64_t row) {
-    const Item* x = static_cast<const Item*>(args.in[0]) + row * s.columns;
-    const int64_t label = read_label(args.in[1], s.labels, row, s.columns);
-    const Number largest = RowOf<E>::largest(x, s.columns);
-    const Number score = label < 0 ? FloatTraits<Number>::kNan : to_number(E(), x[label]) - largest;
-    Number sum;
-    softmax_row<E>(x, static_cast<Item*>(args.out[1]) + row * s.columns, args.thread_scratch, s.columns, largest, &sum);
-    static_cast<Item*>(args.out[0])[row] = to_item(E(), log_of(sum) - score);
-  });
+  constexpr int L = E::kLanes;
+  const int64_t last = least(end * s.chunk_rows, s.rows);
+  for (int64_t first = begin * s.chunk_rows; first < last; first += L) {
+    const int rows = static_cast<int>(least(L, last - first));
+    Number sums[L], scores[L];
+    for (int i = 0; i < L; ++i) sums[i] = scores[i] = 1;
+    for (int i = 0; i < rows; ++i) {
+      const int64_t row = first + i;
+      const Item* x = static_cast<const Item*>(args.in[0]) + row * s.columns;
+      const int64_t label = read_label(args.in[1], s.labels, row, s.columns);
+      const Number score = label < 0 ? FloatTraits<Number>::kNan : to_number(E(), x[label]);
+      Number largest;
+      softmax_row<E>(x, static_cast<Item*>(args.out[1]) + row * s.columns, args.thread_scratch, s.columns, &largest, &sums[i]);
+      scores[i] = score - largest;
+    }
+    RowOf<E>::write(static_cast<Item*>(args.out[0]) + first, log(load(sums)) - load(scores), rows);
+  }
 }
 
 template <class E>

@@ -113,12 +113,20 @@ NN_INLINE Vec<T> expm1_reduced(Vec<T> x, Vec<T>& n) {
   return fma(r * r, exp_tail(r), r);
 }
 
-template <class T>
-NN_INLINE Vec<T> exp(Vec<T> x) {
-  using F = FloatTraits<T>;
-  Vec<T> n;
-  const Vec<T> q = expm1_reduced(min(splat(F::kExpHigh), max(splat(F::kExpLow), x)), n);
-  return scale(splat(T(1)) + q, n);
+NN_INLINE Vec<double> exp(Vec<double> x) {
+  using F = FloatTraits<double>;
+  Vec<double> n;
+  const Vec<double> q = expm1_reduced(min(splat(F::kExpHigh), max(splat(F::kExpLow), x)), n);
+  return scale(splat(1.0) + q, n);
+}
+// One term fewer than expm1 needs.
+NN_INLINE Vec<float> exp(Vec<float> x) {
+  static constexpr float kTail[] = {0.49999994f, 0.166665196f, 0.041668389f, 0.00836877339f, 0.00138146954f};
+  using F = FloatTraits<float>;
+  x = min(splat(F::kExpHigh), max(splat(F::kExpLow), x));
+  const Vec<float> n = round_even(x * splat(F::kLog2E));
+  const Vec<float> r = fnma(n, splat(F::kLn2Low), fnma(n, splat(F::kLn2High), x));
+  return scale(splat(1.0f) + fma(r * r, polynomial(r, kTail), r), n);
 }
 
 // exp(x) for kExpLow/2 <= x <= kExpHigh/2 or so, NaN included: the result is normal and needs no care at the edges.

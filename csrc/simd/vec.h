@@ -173,6 +173,11 @@ template <class T>
 NN_INLINE Vec<T> fnma(Vec<T> a, Vec<T> b, Vec<T> c) {
   return {native::fnma(a.r, b.r, c.r)};
 }
+// a itself: a product in it is rounded and not contracted with a sum that follows.
+template <class T>
+NN_INLINE Vec<T> rounded(Vec<T> a) {
+  return {native::rounded(a.r)};
+}
 // a < b ? a : b and a > b ? a : b: when either is NaN the result is b.
 template <class T>
 NN_INLINE Vec<T> min(Vec<T> a, Vec<T> b) {

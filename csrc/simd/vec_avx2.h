@@ -92,6 +92,14 @@ NN_INLINE F32 min(F32 a, F32 b) { return {_mm256_min_ps(a.r, b.r)}; }
 NN_INLINE F64 min(F64 a, F64 b) { return {_mm256_min_pd(a.r, b.r)}; }
 NN_INLINE F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.r, b.r)}; }
 NN_INLINE F64 max(F64 a, F64 b) { return {_mm256_max_pd(a.r, b.r)}; }
+NN_INLINE F32 rounded(F32 a) {
+  asm("" : "+x"(a.r));
+  return a;
+}
+NN_INLINE F64 rounded(F64 a) {
+  asm("" : "+x"(a.r));
+  return a;
+}
 NN_INLINE F32 sqrt(F32 a) { return {_mm256_sqrt_ps(a.r)}; }
 NN_INLINE F64 sqrt(F64 a) { return {_mm256_sqrt_pd(a.r)}; }
 NN_INLINE F32 floor(F32 a) { return {_mm256_round_ps(a.r, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)}; }

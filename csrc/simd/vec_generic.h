@@ -79,6 +79,7 @@ NN_INLINE void store_u16(uint16_t* p, I32 v) { NN_LANES(I32) p[i] = static_cast<
   NN_MAP3(fms, V, __builtin_fma##suffix(a.r[i], b.r[i], -c.r[i]))                           \
   NN_MAP3(fnma, V, __builtin_fma##suffix(-a.r[i], b.r[i], c.r[i]))                          \
   NN_MAP1(sqrt, V, __builtin_sqrt##suffix(a.r[i]))                                          \
+  NN_INLINE V rounded(V a) { NN_LANES(V) asm("" : "+m"(a.r[i])); return a; }                \
   NN_MAP1(floor, V, __builtin_floor##suffix(a.r[i]))                                        \
   NN_MAP1(ceil, V, __builtin_ceil##suffix(a.r[i]))                                          \
   NN_MAP1(round_even, V, __builtin_nearbyint##suffix(a.r[i]))                               \

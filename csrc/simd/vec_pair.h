@@ -35,6 +35,7 @@ NN_INLINE Pair<A> make_pair(A lo, A hi) {
     return {name<n>(a.lo), name<n>(a.hi)};                    \
   }
 NN_PAIR1(sqrt)
+NN_PAIR1(rounded)
 NN_PAIR1(floor)
 NN_PAIR1(ceil)
 NN_PAIR1(round_even)
