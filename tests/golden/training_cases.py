@@ -154,8 +154,8 @@ def run_data(model: str):
     if model == "mlp":
         centres = r.normal(size=(10, 12))
         return (centres[labels] + r.normal(size=(len(labels), 12))).astype("float32"), labels
-    patterns = r.uniform(size=(10, 28, 28, 1))
-    return (0.7 * patterns[labels] + 0.3 * r.uniform(size=(len(labels), 28, 28, 1))).astype("float32"), labels
+    patterns = r.normal(size=(10, 28, 28, 1))
+    return (patterns[labels] + 0.5 * r.normal(size=(len(labels), 28, 28, 1))).astype("float32"), labels
 
 
 def run_weights(shapes) -> list[np.ndarray]:
