@@ -25,7 +25,8 @@ class Plan:
         lowered = _Lowering(graph, memory)
         self._core = _core.Plan(lowered.slots, lowered.steps, lowered.prologue, arena or _core.Arena(), memory.arena_bytes)
         self._updated = [variable for variable, _ in graph.updates]
-        self._watched = [v for v in graph.variables.values() if v not in self._updated] if graph.prologue else []
+        updated = {id(v) for v in self._updated}  # == on variables compares values
+        self._watched = [v for v in graph.variables.values() if id(v) not in updated] if graph.prologue else []
         self._prologue_versions: list[int] | None = None
         self.arena_bytes = memory.arena_bytes
 
