@@ -147,13 +147,13 @@ void plan_batch_norm(Prepare& p, const Spec& x, int coefficient_rows, RunFunctio
   s->fold = s->channels < Vec<T>::kLanes ? 4 * Vec<T>::kLanes / max_of(1, s->channels) : 1;
   s->rows = s->count / s->fold;
   s->columns = s->channels * s->fold;
-  // A block's second reading comes from L1; at least 64 rows keep the partials few.
+  // At least 64 rows keep the partials few, at most 512 keep the sums accurate.
   const int64_t row_bytes = max_of(1, s->columns * item);
-  s->block_rows = max_of(64, 16384 / row_bytes);
+  s->block_rows = min_of(512, max_of(64, 32768 / row_bytes));
   s->blocks = ceil_div(s->rows, s->block_rows) + (s->count > s->rows * s->fold);
   s->chunk_blocks = max_of(1, kChunkBytes / (s->block_rows * row_bytes));
   s->chunk_rows = max_of(4, kChunkBytes / row_bytes / 4 * 4);
-  s->chunk_channels = 8 * Vec<T>::kLanes;
+  s->chunk_channels = 2 * Vec<T>::kLanes;
   s->whole = x.size() * item <= kChunkBytes;
   p.set_run(run);
   p.need_scratch(static_cast<size_t>((s->blocks * kPartials + coefficient_rows) * s->columns * item));

@@ -2,8 +2,8 @@
 //
 //   mean, variance over all rows (biased), y = (x - mean) gamma / sqrt(variance + epsilon) + beta.
 //
-// Variances are sums of squares around a mean, never a difference of large sums. A block's mean is corrected by the sum of its
-// deviations, and what the mean loses by rounding to the output's dtype is folded into beta.
+// Variances are sums of squares around a value near the mean, never a difference of large sums. What the mean loses by rounding to the output's
+// dtype is folded into beta.
 #include "kernels/batch_norm.h"
 
 namespace nnlite::NN_ISA {
@@ -12,12 +12,13 @@ namespace {
 constexpr int kMean = 0, kScale = 1, kShift = 2;
 
 // Of every column of a block: a value near the mean, what the mean is beyond that value, and the sum of squares around the mean. In two parts the
-// mean keeps its digits when it is far from zero.
+// mean keeps its digits when it is far from zero. The value near the mean is that of the block's first rows, an eighth of all: if they are D off the mean
+// of the block, they alone bring the sum of squares to n D^2 / 8, so subtracting n D^2 from the sum around the value loses at most three bits.
 template <class T>
 void block_moments(const T* x, const Block& block, T* center_out, T* shift_out, T* squares_out) {
   constexpr int kLanes = Vec<T>::kLanes;
-  const int64_t stride = block.columns, rows = block.rows;
-  const Vec<T> count = splat(static_cast<T>(rows));
+  const int64_t stride = block.columns, rows = block.rows, first_rows = ceil_div(rows, 8);
+  const Vec<T> count = splat(static_cast<T>(rows)), first_count = splat(static_cast<T>(first_rows));
   for_strips<T>(block.columns, [=](int64_t j, int n, auto strip) __attribute__((always_inline)) {
     using S = decltype(strip);
     const T* p = x + j;
@@ -25,10 +26,10 @@ void block_moments(const T* x, const Block& block, T* center_out, T* shift_out, 
     sums.clear();
     deviations.clear();
     squares.clear();
-    for_block_rows<S>(rows, [&](int64_t i, int a, int v) __attribute__((always_inline)) { sums.v[a] += load_lanes<S::kFull>(p + i * stride + v * kLanes, n); });
+    for_block_rows<S>(first_rows, [&](int64_t i, int a, int v) __attribute__((always_inline)) { sums.v[a] += load_lanes<S::kFull>(p + i * stride + v * kLanes, n); });
     Vec<T> center[4];
 #pragma GCC unroll 4
-    for (int v = 0; v < S::kVectors; ++v) center[v] = sums.total(v) / count;
+    for (int v = 0; v < S::kVectors; ++v) center[v] = sums.total(v) / first_count;
     for_block_rows<S>(rows, [&](int64_t i, int a, int v) __attribute__((always_inline)) {
       const Vec<T> d = load_lanes<S::kFull>(p + i * stride + v * kLanes, n) - center[v];
       deviations.v[a] += d;

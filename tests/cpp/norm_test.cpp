@@ -106,6 +106,17 @@ TEST(batch_norm_is_stable_far_from_zero) {
   check_batch_norm(4000, 64, DType::kFloat32, 1000);
 }
 
+TEST(batch_norm_of_rows_that_drift) {
+  // Blocks take their bearings from their first rows: here those are far from the rest, and every block from every other.
+  const Spec spec = make_spec({3000, 40}), per_channel = make_spec({40});
+  const Buffer x = random_buffer(spec), gamma = random_buffer(per_channel, 2, 0.5, 2), beta = random_buffer(per_channel, 3);
+  for (int64_t i = 0; i < x.size(); ++i) x.at<float>(i) = x.at<float>(i) * 0.01f + static_cast<float>(i / 40 / 700) + (i / 40 % 64 < 9 ? 500.0f : 0.0f);
+  const auto outputs = run_every_way("batch_norm", {x, gamma, beta}, {spec, per_channel, per_channel}, kAttributes);
+  const Moments m = column_moments(x, 3000, 40);
+  expect_close(outputs[1], m.mean, 1e-7);
+  expect_close(outputs[2], m.variance, 1e-6);
+}
+
 TEST(batch_norm_keeps_nan_in_its_channel) {
   const Spec spec = make_spec({100, 20}), per_channel = make_spec({20});
   const Buffer x = random_buffer(spec), gamma = random_buffer(per_channel), beta = random_buffer(per_channel);
