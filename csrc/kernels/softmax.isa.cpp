@@ -49,16 +49,23 @@ struct RowOf {
   }
 };
 
-// Rows that fit one vector stay in it.
-template <class E>
-NN_INLINE void softmax_vector(const typename E::Item* x, typename E::Item* y, int n, typename E::Number* largest, typename E::Number* sum) {
+// Rows that fit one vector stay in it; several at once, because each is one long chain of dependent operations.
+template <class E, int rows>
+NN_INLINE void softmax_vectors(const typename E::Item* x, typename E::Item* y, int n, typename E::Number* largest, typename E::Number* sums) {
   using R = RowOf<E>;
   using V = typename E::V;
-  const V v = R::filled(R::read(x, n), n, splat(-FloatTraits<typename E::Number>::kInfinity));
-  *largest = reduce_max(max(v, splat(-FloatTraits<typename E::Number>::kInfinity)));
-  const V e = R::filled(exp(v - splat(*largest)), n, V::zero());
-  *sum = reduce_add(e);
-  R::write(y, e * splat(1 / *sum), n);
+  const V low = splat(-FloatTraits<typename E::Number>::kInfinity);
+  V v[rows];
+#pragma GCC unroll 4
+  for (int k = 0; k < rows; ++k) v[k] = R::filled(R::read(x + k * n, n), n, low);
+#pragma GCC unroll 4
+  for (int k = 0; k < rows; ++k) largest[k] = reduce_max(max(v[k], low));
+#pragma GCC unroll 4
+  for (int k = 0; k < rows; ++k) v[k] = R::filled(exp(v[k] - splat(largest[k])), n, V::zero());
+#pragma GCC unroll 4
+  for (int k = 0; k < rows; ++k) sums[k] = reduce_add(v[k]);
+#pragma GCC unroll 4
+  for (int k = 0; k < rows; ++k) R::write(y + k * n, v[k] * splat(1 / sums[k]), n);
 }
 
 // A place for the row's exponentials: the output itself, or float scratch when the output is narrower.
@@ -90,12 +97,25 @@ NN_INLINE typename E::Number exponentials(const typename E::Item* x, typename E:
 template <class E>
 NN_INLINE void softmax_row(const typename E::Item* x, typename E::Item* y, void* scratch, int64_t n, typename E::Number* row_largest, typename E::Number* sum) {
   using V = typename E::V;
-  if (n <= E::kLanes) return softmax_vector<E>(x, y, static_cast<int>(n), row_largest, sum);
   const typename E::Number largest = *row_largest = RowOf<E>::largest(x, n);
   typename E::Number* buffer = row_buffer<E>(y, scratch);
   *sum = exponentials<E>(x, buffer, n, largest);
   const V scale = splat(1 / *sum);
   RowOf<E>::each(n, [&](int64_t i, int m) { RowOf<E>::write(y + i, (m == E::kLanes ? load(buffer + i) : load_part(buffer + i, m)) * scale, m); });
+}
+
+// softmax of consecutive rows; `largest` and `sums` receive one number a row.
+template <class E>
+NN_INLINE void softmax_rows(const typename E::Item* x, typename E::Item* y, void* scratch, int64_t rows, int64_t n, typename E::Number* largest,
+                            typename E::Number* sums) {
+  int64_t i = 0;
+  if (n <= E::kLanes) {
+    const int m = static_cast<int>(n);
+    for (; i + 4 <= rows; i += 4) softmax_vectors<E, 4>(x + i * n, y + i * n, m, largest + i, sums + i);
+    for (; i < rows; ++i) softmax_vectors<E, 1>(x + i * n, y + i * n, m, largest + i, sums + i);
+    return;
+  }
+  for (; i < rows; ++i) softmax_row<E>(x + i * n, y + i * n, scratch, n, largest + i, sums + i);
 }
 
 // Calls body(row) for the rows of chunks [begin, end).
@@ -109,27 +129,47 @@ template <class E>
 void run_softmax(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const auto& s = *static_cast<const RowState*>(state);
   using Item = typename E::Item;
-  for_rows(s, begin, end, [&](int64_t row) {
-    const Item* x = static_cast<const Item*>(args.in[0]) + row * s.columns;
-    typename E::Number largest, sum;
-    softmax_row<E>(x, static_cast<Item*>(args.out[0]) + row * s.columns, args.thread_scratch, s.columns, &largest, &sum);
-  });
+  const int64_t last = least(end * s.chunk_rows, s.rows);
+  for (int64_t first = begin * s.chunk_rows; first < last; first += E::kLanes) {
+    typename E::Number largest[E::kLanes], sums[E::kLanes];
+    softmax_rows<E>(static_cast<const Item*>(args.in[0]) + first * s.columns, static_cast<Item*>(args.out[0]) + first * s.columns, args.thread_scratch,
+                    least(E::kLanes, last - first), s.columns, largest, sums);
+  }
 }
 
+// Largest score and sum of exponentials of each row; nothing is written to the output yet.
+template <class E>
+NN_INLINE void sum_rows(const typename E::Item* x, int64_t rows, int64_t n, typename E::Number* largest, typename E::Number* sums) {
+  using R = RowOf<E>;
+  using V = typename E::V;
+  for (int64_t i = 0; i < rows; ++i, x += n) {
+    const V shift = splat(largest[i] = R::largest(x, n));
+    V sum = V::zero();
+    R::each(n, [&](int64_t k, int m) { sum += R::filled(exp(R::read(x + k, m) - shift), m, V::zero()); });
+    sums[i] = reduce_add(sum);
+  }
+}
+
+// The logarithms of a group of rows are taken together.
 template <class E>
 void run_log_softmax(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const auto& s = *static_cast<const RowState*>(state);
   using R = RowOf<E>;
-  using V = typename E::V;
-  for_rows(s, begin, end, [&](int64_t row) {
-    const auto* x = static_cast<const typename E::Item*>(args.in[0]) + row * s.columns;
-    auto* y = static_cast<typename E::Item*>(args.out[0]) + row * s.columns;
-    const V shift = splat(R::largest(x, s.columns));
-    V sum = V::zero();
-    R::each(s.columns, [&](int64_t i, int m) { sum += R::filled(exp(R::read(x + i, m) - shift), m, V::zero()); });
-    const V log_sum = log(splat(reduce_add(sum)));
-    R::each(s.columns, [&](int64_t i, int m) { R::write(y + i, (R::read(x + i, m) - shift) - log_sum, m); });
-  });
+  using Number = typename E::Number;
+  constexpr int L = E::kLanes;
+  const int64_t last = least(end * s.chunk_rows, s.rows), n = s.columns;
+  for (int64_t first = begin * s.chunk_rows; first < last; first += L) {
+    const int64_t rows = least(L, last - first);
+    const auto* x = static_cast<const typename E::Item*>(args.in[0]) + first * n;
+    auto* y = static_cast<typename E::Item*>(args.out[0]) + first * n;
+    Number largest[L], sums[L];
+    for (int i = 0; i < L; ++i) sums[i] = 1;
+    sum_rows<E>(x, rows, n, largest, sums);
+    store(sums, log(load(sums)));
+    for (int64_t i = 0; i < rows; ++i, x += n, y += n) {
+      R::each(n, [&](int64_t k, int m) { R::write(y + k, (R::read(x + k, m) - splat(largest[i])) - splat(sums[i]), m); });
+    }
+  }
 }
 
 template <class E>
@@ -190,18 +230,15 @@ void run_cross_entropy(const void* state, int, int64_t begin, int64_t end, const
   const int64_t last = least(end * s.chunk_rows, s.rows);
   for (int64_t first = begin * s.chunk_rows; first < last; first += L) {
     const int rows = static_cast<int>(least(L, last - first));
-    Number sums[L], scores[L];
-    for (int i = 0; i < L; ++i) sums[i] = scores[i] = 1;
+    const Item* x = static_cast<const Item*>(args.in[0]) + first * s.columns;
+    Number sums[L], scores[L], largest[L];
+    for (int i = 0; i < L; ++i) sums[i] = scores[i] = largest[i] = 1;
     for (int i = 0; i < rows; ++i) {
-      const int64_t row = first + i;
-      const Item* x = static_cast<const Item*>(args.in[0]) + row * s.columns;
-      const int64_t label = read_label(args.in[1], s.labels, row, s.columns);
-      const Number score = label < 0 ? FloatTraits<Number>::kNan : to_number(E(), x[label]);
-      Number largest;
-      softmax_row<E>(x, static_cast<Item*>(args.out[1]) + row * s.columns, args.thread_scratch, s.columns, &largest, &sums[i]);
-      scores[i] = score - largest;
+      const int64_t label = read_label(args.in[1], s.labels, first + i, s.columns);
+      scores[i] = label < 0 ? FloatTraits<Number>::kNan : to_number(E(), x[i * s.columns + label]);
     }
-    RowOf<E>::write(static_cast<Item*>(args.out[0]) + first, log(load(sums)) - load(scores), rows);
+    softmax_rows<E>(x, static_cast<Item*>(args.out[1]) + first * s.columns, args.thread_scratch, rows, s.columns, largest, sums);
+    RowOf<E>::write(static_cast<Item*>(args.out[0]) + first, log(load(sums)) - (load(scores) - load(largest)), rows);
   }
 }
 
