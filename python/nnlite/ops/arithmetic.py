@@ -349,9 +349,9 @@ def clip(x, x_min, x_max):
     [0.0, 0.5, 1.0]
     """
     x = to_number(x)
-    low, high = (None if limit is None else to_tensor(limit, x.spec.dtype) for limit in (x_min, x_max))
-    x = x if low is None else e.maximum(x, low)
-    return x if high is None else e.minimum(x, high)
+    if x_min is not None:
+        x = e.maximum(*pair(x, x_min))
+    return x if x_max is None else e.minimum(*pair(x, x_max))
 
 
 @public

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from nnlite.graph.spec import FLOATS
 from nnlite.ops import elementwise as e, reduce
 from nnlite.ops._convert import float_pair, pair, to_bool, to_number, to_tensor
@@ -113,15 +111,3 @@ def allclose(x1, x2, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether all elements are close (see `isclose`)."""
     near = isclose(x1, x2, rtol, atol, equal_nan)
     return reduce.min(near, axes=tuple(range(len(near.spec.shape))), keepdims=False)
-
-
-@public
-def array_equal(x1, x2):
-    """Whether shapes and all elements are equal."""
-    a, b = pair(x1, x2)
-    if a.spec.shape != b.spec.shape:
-        return to_tensor(np.asarray(False))
-    same = e.equal(a, b)
-    if not a.spec.size:
-        return to_tensor(np.asarray(True))
-    return reduce.min(same, axes=tuple(range(len(same.spec.shape))), keepdims=False)

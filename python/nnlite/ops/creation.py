@@ -52,8 +52,8 @@ def empty(shape, dtype=None):
 
 @public
 def full(shape, fill_value, dtype=None):
-    """A tensor filled with `fill_value` (a number or something that broadcasts to `shape`)."""
-    value = to_tensor(fill_value, None if dtype is None else standardize(dtype))
+    """A tensor filled with `fill_value` (a number or something that broadcasts to `shape`); `dtype` defaults to `config.floatx()`."""
+    value = to_tensor(fill_value, standardize(dtype))
     return movement.broadcast_to(value, shape=_sizes("full", shape))
 
 

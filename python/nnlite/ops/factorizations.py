@@ -28,8 +28,8 @@ def _run(name: str, function, *tensors):
     except np.linalg.LinAlgError as error:
         raise ValueError(f"{name}() failed on matrices of shape {arrays[0].shape}: {error}.") from None
     if isinstance(result, tuple):
-        return tuple(to_tensor(np.ascontiguousarray(r)) for r in result)
-    return to_tensor(np.ascontiguousarray(result))
+        return tuple(to_tensor(np.asarray(r, order="C")) for r in result)
+    return to_tensor(np.asarray(result, order="C"))
 
 
 def _product(a: Tensor, b: Tensor, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
@@ -137,9 +137,11 @@ def _cholesky_gradient(factor: np.ndarray, dy: np.ndarray) -> np.ndarray:
 
 @public
 def cholesky_inverse(x, upper=False):
-    """The inverse of the matrix whose Cholesky factor is x."""
+    """The inverse of the matrix whose lower (or upper) Cholesky factor is x."""
+    from nnlite.ops.diagonals import tril, triu
+
     factor = _square("cholesky_inverse", x)
-    inverse = inv(factor)
+    inverse = inv(triu(factor) if upper else tril(factor))
     return _product(inverse, inverse, transpose_b=True) if upper else _product(inverse, inverse, transpose_a=True)
 
 

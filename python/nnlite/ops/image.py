@@ -175,8 +175,8 @@ def _cropped(x: Tensor, height: int, width: int) -> Tensor:
 def _surrounded(x: Tensor, height: int, width: int, value) -> Tensor:
     _, h, w, _ = x.spec.shape
     new_h, new_w = max(h, int(float(w * height) / width)), max(w, int(float(h * width) / height))
-    top, left = int((new_h - h) / 2), int((new_w - w) / 2)
-    return movement.pad(x, low=(0, top, left, 0), high=(0, new_h - h - top, new_w - w - left, 0), interior=(0,) * 4, value=float(value))
+    around = (0, (new_h - h) // 2, (new_w - w) // 2, 0)
+    return movement.pad(x, low=around, high=around, interior=(0,) * 4, value=float(value))
 
 
 @public(home=IMAGE)

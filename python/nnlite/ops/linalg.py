@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
-from nnlite.ops import elementwise as e, reduce
+from nnlite.ops import elementwise as e, movement, reduce
 from nnlite.ops._convert import axes_of, to_float
 from nnlite.ops._public import public
 from nnlite.ops._scalars import scalar
+from nnlite.ops.manipulation import moveaxis
 
 
 @public
@@ -24,7 +25,9 @@ def norm(x, ord=None, axis=None, keepdims=False):
         return e.sqrt(reduce.sum(e.square(x), axes=axes, keepdims=bool(keepdims)))
     if len(axes) == 1:
         return _vector_norm(x, ord, axes, bool(keepdims))
-    raise ValueError(f"norm() with ord={ord!r} takes one axis; received axis={axis} for shape {x.spec.shape}.")
+    if len(axes) == 2:
+        return _matrix_norm(x, ord, axes, bool(keepdims))
+    raise ValueError(f"norm() with ord={ord!r} takes one or two axes; received axis={axis} for shape {x.spec.shape}.")
 
 
 def _vector_norm(x, order, axes, keepdims: bool):
@@ -40,6 +43,22 @@ def _vector_norm(x, order, axes, keepdims: bool):
     order = float(order)
     total = reduce.sum(e.power(size, scalar(order, x.spec.dtype)), axes=axes, keepdims=keepdims)
     return e.power(total, scalar(1.0 / order, x.spec.dtype))
+
+
+def _matrix_norm(x, order, axes, keepdims: bool):
+    if order in (1, -1, math.inf, -math.inf):  # the largest or smallest sum of a column or a row
+        over, left = axes if abs(order) == 1 else axes[::-1]
+        sums = reduce.sum(e.abs(x), axes=(over,), keepdims=True)
+        y = (reduce.max if order > 0 else reduce.min)(sums, axes=(left,), keepdims=True)
+    elif order in (2, -2, "nuc"):  # singular values
+        from nnlite.ops.factorizations import svd
+
+        values = svd(moveaxis(x, axes, (-2, -1)), compute_uv=False)
+        last = (len(values.spec.shape) - 1,)
+        y = {2: reduce.max, -2: reduce.min, "nuc": reduce.sum}[order](values, axes=last, keepdims=False)
+    else:
+        raise ValueError(f'norm() of matrices takes ord None, "fro", "nuc", 1, -1, 2, -2, inf or -inf; received {order!r}.')
+    return movement.reshape(y, shape=reduce.reduced_shape("norm", x.spec, axes, keepdims))
 
 
 def __getattr__(name: str):

@@ -170,7 +170,7 @@ def argmin(x, axis=None, keepdims=False):
 
 
 def _running(name: str, x, axis, dtype) -> tuple[Tensor, int]:
-    x = _countable(x) if dtype is None else to_tensor(x, standardize(dtype))
+    x = to_number(x) if dtype is None else to_tensor(x, standardize(dtype))
     if axis is None:
         return movement.reshape(x, shape=(x.spec.size,)), 0
     return x, axis_of(name, axis, len(x.spec.shape))

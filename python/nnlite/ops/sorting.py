@@ -146,17 +146,17 @@ def bincount(x, weights=None, minlength=0, sparse=False):
 
 @register
 def histogram(x, bins=10, range=None):
-    """(counts, edges) of the elements in equal bins. Not available in compiled functions."""
+    """(counts, edges) of the elements in equal bins, both float32. Not available in compiled functions."""
     if range is not None and range[0] > range[1]:
         raise ValueError(f"histogram() takes range=(low, high) with low <= high; received {range}.")
     counts, edges = np.histogram(eager_array("histogram", x), bins=static_ints("histogram", "bins", bins)[0], range=range)
-    return to_tensor(counts.astype("int32")), to_tensor(edges.astype("float32"))
+    return to_tensor(counts.astype("float32")), to_tensor(edges.astype("float32"))
 
 
 @register
 def unravel_index(indices, shape):
-    """Coordinates of flat positions, one int tensor per axis."""
-    ids = to_tensor(indices)
+    """Coordinates of flat positions, one int32 tensor per axis."""
+    ids = to_tensor(indices, "int32")
     coordinates = []
     for dim in reversed(tuple(shape)):
         size = to_tensor(int(dim), ids.spec.dtype)
