@@ -5,6 +5,9 @@ from nnlite.models.functional import Functional  # noqa: F401
 from nnlite.models.model import Model  # noqa: F401
 from nnlite.models.sequential import Sequential  # noqa: F401
 
+# A graph of operations without training is a functional model that nobody compiles.
+Function = Functional
+
 
 def model_from_json(json_string, custom_objects=None):
     """The model that `Model.to_json` described, without its weights."""

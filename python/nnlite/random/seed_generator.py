@@ -83,8 +83,8 @@ def global_generator() -> SeedGenerator:
 def set_global_seed(seed: int) -> None:
     """Makes all later random numbers of generators without a seed repeatable."""
     global _seed_source
+    generator = global_generator()  # made first: its own seed must not use up a number of the new source
     _seed_source = np.random.default_rng(seed)
-    generator = global_generator()
     generator.seed = int(seed)
     generator.state.assign(np.array([int(seed), 0], "int64"))
 
