@@ -113,7 +113,7 @@ def conv2d(x, w, *, strides, padding, dilation, groups):
         lambda node, g: conv2d_kernel_grad(g, node.inputs[0], kernel_shape=node.inputs[1].spec.shape, **_given(node)),
     ),
     reference=_conv2d_input_grad_reference,
-    traits=Traits(cost=_input_grad_cost, epilogue=("bias", "activation")),
+    traits=Traits(cost=_input_grad_cost),
 )
 def conv2d_input_grad(dy, w, *, input_shape, strides, padding, dilation, groups):
     """Gradient of conv2d with respect to its image: also the transposed convolution."""
