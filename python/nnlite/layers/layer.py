@@ -211,7 +211,8 @@ class Layer(Config, Building, Weights, Tracking, Operation):
         if self.activity_regularizer is not None:
             for output in tree.flatten(outputs):
                 if isinstance(output, Tensor):
-                    self.add_loss(self.activity_regularizer(output))
+                    penalty = self.activity_regularizer(output)
+                    self.add_loss(penalty / output.shape[0] if output.shape else penalty)  # per sample, whatever the batch size
         elif len(args) == 1 and self.built and not (set(kwargs) - {"training"}) and not self._signature.training_default and not self._makes_masks():
             self._known_specs.add(args[0].spec if type(args[0]) is Tensor else _specs_of(args[0]))
             self._known_specs.discard(None)

@@ -71,6 +71,8 @@ class CompileLoss:
         nested = tree.is_nested(y_pred)
         if isinstance(loss, dict) and not isinstance(y_pred, dict):
             loss, weights = self._by_output_name(loss, weights, y_pred)
+        if isinstance(y_pred, dict) and isinstance(loss, (list, tuple)) and len(loss) == len(y_pred):
+            loss = dict(zip(sorted(y_pred), loss))
         if not tree.is_nested(loss):
             loss = tree.map_structure(lambda _: loss, y_pred) if nested else loss
         elif not nested and isinstance(loss, (list, tuple)) and len(loss) == 1:
@@ -178,6 +180,8 @@ class CompileLoss:
                 y_true = [y_true[name] for name in self._output_names]
             elif not tree.is_nested(y_true) and len(y_pred) == 1:
                 y_true = [y_true]
+        elif isinstance(y_true, (list, tuple)) and len(y_true) == len(y_pred):
+            y_true = dict(zip(sorted(y_pred), y_true))
         flat = tree.flatten(y_true)
         if _same_nesting(y_true, y_pred):
             return y_true if isinstance(y_pred, dict) else tree.pack_sequence_as(y_pred, flat)

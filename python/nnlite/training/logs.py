@@ -134,6 +134,6 @@ def flatten_in_order(model, logs: dict):
     names = []
     for metric in model.metrics:
         names += [m.name for m in metric.metrics] if isinstance(metric, CompileMetrics) else [metric.name]
-    values = [logs[name] for name in dict.fromkeys(names) if name in logs]
+    values = [logs[name] for name in names if name in logs]
     values += [logs[name] for name in sorted(logs) if name not in names]
     return values[0] if len(values) == 1 else values

@@ -52,6 +52,8 @@ class Loop:
         """One epoch; returns the logs after its last step."""
         self.listen()
         self.data.on_epoch_begin()
+        if self.mode == "test":  # every evaluation starts at the beginning
+            self._iterator = self._order = None
         stop = "stop_training" if self.mode == "train" else "stop_evaluating"
         if not self.data.is_arrays:
             logs = self._run_iterator(stop)
@@ -117,7 +119,7 @@ class Loop:
 
     def _run_chunk(self, step, order, first: int, count: int, in_short: bool, done: int) -> None:
         for begin in self._begins:
-            begin(done)
+            begin(done, {})
         if step.refresh is not None:
             step.refresh()
         start = time.perf_counter()
@@ -158,7 +160,7 @@ class Loop:
                 break
             if self._begins and not model.run_eagerly:
                 for begin in self._begins:
-                    begin(done)
+                    begin(done, {})
             read = self._batch_step(batch, done)
             done += 1
             self._after(done - 1, read)
@@ -181,7 +183,7 @@ class Loop:
 
     def _eager_step(self, structure, done: int):
         for begin in self._begins:
-            begin(done)
+            begin(done, {})
         logs = run_eager_step(self.model, self.mode, structure)
         return lambda: dict(logs)
 

@@ -146,6 +146,7 @@ class Trainer(StepMethods, BatchMethods):
             logs = loop.run_epoch()
             if evaluation and _is_due(epoch, validation_freq):
                 logs.update({f"val_{name}": value for name, value in self._run_evaluation(evaluation, callbacks).items()})
+            logs = dict(sorted(logs.items()))
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break

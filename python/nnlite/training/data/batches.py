@@ -33,17 +33,17 @@ class BatchData:
 
 
 class GeneratorData(BatchData):
-    """A Python generator: one pass over all epochs."""
+    """A Python generator. Every pass starts with its first two batches, as in Keras, and goes on where the last pass ended."""
 
     def __init__(self, generator):
-        first = next(generator, None)
-        if first is None:
+        self._first = list(itertools.islice(generator, 2))
+        if not self._first:
             raise ValueError("The generator yielded no batch at all. It must yield tuples (x, y); was it used up by an earlier call? Make a new one.")
-        _check_tuple(first, "a Python generator")
-        self._iterator = itertools.chain([first], generator)
+        _check_tuple(self._first[0], "a Python generator")
+        self._rest = generator
 
     def passes(self):
-        return self._iterator
+        return itertools.chain(self._first, self._rest)
 
 
 class PyDatasetData(BatchData):
