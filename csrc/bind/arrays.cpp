@@ -107,15 +107,16 @@ PyObject* new_array(const Spec& spec, void** data) {
   return array;
 }
 
-void* array_data(PyObject* object, const Spec& spec, const char* what, int index) {
-  if (is_array(object)) {
-    const PyArray_Proxy* array = as_array(object);
-    if (array->nd == spec.rank && (array->flags & kNeeded) == kNeeded && same_type(array, spec.dtype) &&
-        std::memcmp(array->dimensions, spec.dims, sizeof(int64_t) * spec.rank) == 0) {
-      return array->data;
-    }
-  }
-  fail_check("%s %d: expected a C-contiguous array %s, got %s", what, index, spec_text(spec).c_str(), describe(object).c_str());
+void* matching_data(PyObject* object, const Spec& spec) {
+  if (!is_array(object)) return nullptr;
+  const PyArray_Proxy* array = as_array(object);
+  const bool match = array->nd == spec.rank && (array->flags & kNeeded) == kNeeded && same_type(array, spec.dtype) &&
+                     std::memcmp(array->dimensions, spec.dims, sizeof(int64_t) * spec.rank) == 0;
+  return match ? array->data : nullptr;
+}
+
+void fail_match(const std::string& what, PyObject* object, const Spec& spec) {
+  fail_check("%s: expected a C-contiguous array %s, got %s", what.c_str(), spec_text(spec).c_str(), describe(object).c_str());
 }
 
 Spec array_spec(PyObject* object, const char* what, int index) {

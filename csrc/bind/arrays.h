@@ -16,8 +16,10 @@ namespace py = pybind11;
 
 // A new array on a block of the caching allocator; the array owns the block.
 PyObject* new_array(const Spec& spec, void** data);
-// The data of `object` if it is a C-contiguous, aligned array of exactly this spec; throws std::invalid_argument that begins with `what` otherwise.
-void* array_data(PyObject* object, const Spec& spec, const char* what, int index);
+// The data of `object` if it is a C-contiguous, aligned array of exactly this spec, null otherwise.
+void* matching_data(PyObject* object, const Spec& spec);
+// Throws std::invalid_argument: `what` names the array that does not match.
+[[noreturn]] void fail_match(const std::string& what, PyObject* object, const Spec& spec);
 // The spec of a C-contiguous array of one of our dtypes.
 Spec array_spec(PyObject* object, const char* what, int index);
 // Of an object that one of the two above has accepted.

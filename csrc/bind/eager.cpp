@@ -23,7 +23,9 @@ py::object call(const EagerStep& eager, const py::args& arrays) {
     pointers = many.data();
   }
   for (size_t i = 0; i < num_inputs; ++i) {
-    pointers[i] = array_data(PyTuple_GET_ITEM(arrays.ptr(), i), step.inputs()[i], step.kernel().c_str(), static_cast<int>(i));
+    PyObject* const array = PyTuple_GET_ITEM(arrays.ptr(), static_cast<Py_ssize_t>(i));
+    pointers[i] = matching_data(array, step.inputs()[i]);
+    if (pointers[i] == nullptr) fail_match(format("%s: input %zu", step.kernel().c_str(), i), array, step.inputs()[i]);
   }
   auto results = py::reinterpret_steal<py::object>(PyTuple_New(static_cast<Py_ssize_t>(num_outputs)));
   if (!results) throw py::error_already_set();

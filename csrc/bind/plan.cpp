@@ -104,7 +104,8 @@ std::vector<PlanStep> parse_steps(const py::sequence& sequence, const std::vecto
     const auto fields = item.cast<py::tuple>();
     NN_CHECK(fields.size() == 5, "a step is (kernel, input_slots, output_slots, attributes, label); got a tuple of %zu", fields.size());
     const auto inputs = fields[1].cast<std::vector<int>>(), outputs = fields[2].cast<std::vector<int>>();
-    Step step(fields[0].cast<std::string>(), specs_of(inputs, slots), specs_of(outputs, slots), parse_attributes(fields[3].cast<py::dict>()));
+    std::vector<Spec> input_specs = specs_of(inputs, slots), output_specs = specs_of(outputs, slots);
+    Step step(fields[0].cast<std::string>(), std::move(input_specs), std::move(output_specs), parse_attributes(fields[3].cast<py::dict>()));
     steps.push_back({std::move(step), inputs, outputs, fields[4].cast<std::string>()});
   }
   return steps;
@@ -151,7 +152,10 @@ void check_count(const Items& items, const std::vector<Spec>& specs, const char*
 std::vector<void*> input_pointers(const Items& inputs, const Plan& plan) {
   check_count(inputs, plan.inputs(), "inputs");
   std::vector<void*> pointers(inputs.size());
-  for (size_t i = 0; i < pointers.size(); ++i) pointers[i] = array_data(inputs[i], plan.inputs()[i], "input", static_cast<int>(i));
+  for (size_t i = 0; i < pointers.size(); ++i) {
+    pointers[i] = matching_data(inputs[i], plan.inputs()[i]);
+    if (pointers[i] == nullptr) fail_match(format("input %zu", i), inputs[i], plan.inputs()[i]);
+  }
   return pointers;
 }
 
