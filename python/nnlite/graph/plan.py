@@ -81,7 +81,7 @@ class _Lowering:
         self.slots: list[tuple] = []
         self._numbers: dict = {}
         self._arrays: dict[int, np.ndarray] = {}
-        self._declare_inputs()
+        self._declare_arguments()
         self.prologue = [self._step(step) for step in graph.prologue if not is_view(step)]
         self.steps = [self._step(step) for step in graph.nodes if not is_view(step)]
         self._swaps: list[tuple[int, object, Spec]] = []
@@ -90,11 +90,14 @@ class _Lowering:
         for source, variable, spec in self._swaps:
             self._append_copy(source, self._add(spec, "fixed", variable._buffer), spec)
 
-    def _declare_inputs(self) -> None:
-        """Inputs come first and in order, whether anything reads them or not."""
+    def _declare_arguments(self) -> None:
+        """Inputs and outputs come first and in order, with the shapes callers see: other slots on the same bytes may be views of them."""
         for index, value in enumerate(self.graph.inputs):
             spec = self.graph.specs[value]
             self._numbers[value] = self._add(spec, "input", index)
+        for value in self.graph.outputs:
+            if self.memory.of(value).kind == "output":
+                self._slot(value)
 
     def _add(self, spec: Spec, kind: str, where) -> int:
         self.slots.append((spec.dtype, spec.shape, kind, where))
