@@ -173,12 +173,22 @@ def size_of(tensor) -> int:
     return size
 
 
+def _check_weights(values, sample_weight) -> None:
+    given, needed = tuple(sample_weight.shape), tuple(values.shape)
+    if len(given) > len(needed) or any(g not in (1, n) for g, n in zip(reversed(given), reversed(needed))):
+        raise ValueError(
+            f"`sample_weight` must have the shape of the loss values, {needed}, or broadcast to it; received shape {given}. "
+            "Give one weight per sample (and per position, where the loss has several)."
+        )
+
+
 def reduce_weighted_values(values, sample_weight=None, mask=None, reduction="sum_over_batch_size", dtype=None):
     """Weighs values (one per sample or position), leaves masked ones out, and reduces them."""
     values = as_dtype(values, dtype_name(dtype))
     sample_weight = apply_mask(sample_weight, mask, values.dtype, reduction)
     if sample_weight is not None:
         values, sample_weight = squeeze_or_expand_to_same_rank(values, as_dtype(sample_weight, values.dtype))
+        _check_weights(values, sample_weight)
         values = values * sample_weight
     if reduction in (None, "none") or tuple(values.shape) in ((), (0,)):
         return values
