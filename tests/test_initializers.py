@@ -92,11 +92,26 @@ def test_constant_ones():
     assert I.Identity(2.0)((2, 3)).numpy().tolist() == [[2, 0, 0], [0, 2, 0]]
 
 
-@pytest.mark.parametrize("name, kind", [
-    ("glorot_uniform", "GlorotUniform"), ("GlorotUniform", "GlorotUniform"), ("he_normal", "HeNormal"), ("uniform", "RandomUniform"), ("normal", "RandomNormal"), ("zeros", "Zeros"),
-    ("zero", "Zeros"), ("one", "Ones"), ("orthogonal", "Orthogonal"), ("OrthogonalInitializer", "Orthogonal"), ("identity", "Identity"), ("lecun_uniform", "LecunUniform"),
-    ("truncated_normal", "TruncatedNormal"), ("variance_scaling", "VarianceScaling"), ("constant", "Constant"),
-])
+@pytest.mark.parametrize(
+    "name, kind",
+    [
+        ("glorot_uniform", "GlorotUniform"),
+        ("GlorotUniform", "GlorotUniform"),
+        ("he_normal", "HeNormal"),
+        ("uniform", "RandomUniform"),
+        ("normal", "RandomNormal"),
+        ("zeros", "Zeros"),
+        ("zero", "Zeros"),
+        ("one", "Ones"),
+        ("orthogonal", "Orthogonal"),
+        ("OrthogonalInitializer", "Orthogonal"),
+        ("identity", "Identity"),
+        ("lecun_uniform", "LecunUniform"),
+        ("truncated_normal", "TruncatedNormal"),
+        ("variance_scaling", "VarianceScaling"),
+        ("constant", "Constant"),
+    ],
+)
 def test_names(name, kind):
     assert type(I.get(name)).__name__ == kind
 
@@ -110,22 +125,39 @@ def test_other_ways_to_name_initializers():
     assert layer(np.ones((1, 3), "float32")).numpy().tolist() == [[6, 6]]
 
 
-@pytest.mark.parametrize("initializer, config", [
-    (I.HeNormal(3), {"seed": 3, "input_axes": None, "output_axes": None}), (I.RandomUniform(), {"seed": None, "minval": -0.05, "maxval": 0.05}),
-    (I.VarianceScaling(), {"seed": None, "scale": 1.0, "mode": "fan_in", "distribution": "truncated_normal", "input_axes": None, "output_axes": None}),
-    (I.Orthogonal(), {"seed": None, "gain": 1.0}), (I.Constant(2.0), {"value": 2.0}), (I.Identity(), {}),
-], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "initializer, config",
+    [
+        (I.HeNormal(3), {"seed": 3, "input_axes": None, "output_axes": None}),
+        (I.RandomUniform(), {"seed": None, "minval": -0.05, "maxval": 0.05}),
+        (
+            I.VarianceScaling(),
+            {"seed": None, "scale": 1.0, "mode": "fan_in", "distribution": "truncated_normal", "input_axes": None, "output_axes": None},
+        ),
+        (I.Orthogonal(), {"seed": None, "gain": 1.0}),
+        (I.Constant(2.0), {"value": 2.0}),
+        (I.Identity(), {}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
 def test_configs(initializer, config):
     assert initializer.get_config() == config
     assert I.get(I.serialize(initializer)).get_config() == config
     assert type(initializer.clone()) is type(initializer)
 
 
-@pytest.mark.parametrize("make, text", [
-    (lambda: I.Identity()((2, 3, 3)), "only be used for 2D"), (lambda: I.Orthogonal()((2,)), "at least two-dimensional"), (lambda: I.VarianceScaling(scale=0), "`scale` must be positive"),
-    (lambda: I.VarianceScaling(mode="x"), "Invalid `mode` argument: 'x'"), (lambda: I.VarianceScaling(distribution="x"), "Invalid `distribution` argument: 'x'"),
-    (lambda: I.HeNormal("a"), "HeNormal received seed='a'"), (lambda: I.get("xavier"), "Could not interpret initializer identifier: 'xavier'"),
-])
+@pytest.mark.parametrize(
+    "make, text",
+    [
+        (lambda: I.Identity()((2, 3, 3)), "only be used for 2D"),
+        (lambda: I.Orthogonal()((2,)), "at least two-dimensional"),
+        (lambda: I.VarianceScaling(scale=0), "`scale` must be positive"),
+        (lambda: I.VarianceScaling(mode="x"), "Invalid `mode` argument: 'x'"),
+        (lambda: I.VarianceScaling(distribution="x"), "Invalid `distribution` argument: 'x'"),
+        (lambda: I.HeNormal("a"), "HeNormal received seed='a'"),
+        (lambda: I.get("xavier"), "Could not interpret initializer identifier: 'xavier'"),
+    ],
+)
 def test_errors(make, text):
     with pytest.raises(ValueError, match=text):
         make()

@@ -60,7 +60,11 @@ def test_every_activation_goes_by_its_name():
     names = {name for name, _ in cases.ACTIVATIONS} | {"sparsemax"}
     for name in names:
         assert activations.serialize(activations.get(name)) == name
-    assert activations.get("swish") is activations.silu and activations.get("hard_swish") is activations.hard_silu and activations.get(None) is activations.linear
+    assert (
+        activations.get("swish") is activations.silu
+        and activations.get("hard_swish") is activations.hard_silu
+        and activations.get(None) is activations.linear
+    )
     assert activations.serialize(activations.swish) == "silu"
 
 
@@ -86,7 +90,9 @@ def test_regularizers_by_name(name, kind):
     assert type(regularizers.get(name)).__name__ == kind
 
 
-@pytest.mark.parametrize("name, kind", [("max_norm", "MaxNorm"), ("MaxNorm", "MaxNorm"), ("non_neg", "NonNeg"), ("unit_norm", "UnitNorm"), ("min_max_norm", "MinMaxNorm")])
+@pytest.mark.parametrize(
+    "name, kind", [("max_norm", "MaxNorm"), ("MaxNorm", "MaxNorm"), ("non_neg", "NonNeg"), ("unit_norm", "UnitNorm"), ("min_max_norm", "MinMaxNorm")]
+)
 def test_constraints_by_name(name, kind):
     assert type(constraints.get(name)).__name__ == kind
 

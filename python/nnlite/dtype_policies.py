@@ -25,7 +25,9 @@ class DTypePolicy:
         if name is None:
             name = dtype_policy().name
         if not isinstance(name, str) or name not in _FLOATS:
-            raise ValueError(f"A dtype policy is one of {', '.join(map(repr, _FLOATS))}; received {name!r}. Use 'float32' unless you need double precision.")
+            raise ValueError(
+                f"A dtype policy is one of {', '.join(map(repr, _FLOATS))}; received {name!r}. Use 'float32' unless you need double precision."
+            )
         self._name = name
 
     @property

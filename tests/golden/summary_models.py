@@ -63,7 +63,9 @@ def chain(keras):
 
 def nested(keras):
     layers = keras.layers
-    inner = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="first"), keras.Sequential([keras.Input((3,)), layers.Dense(2)], name="deep")], name="inner")
+    inner = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(3, name="first"), keras.Sequential([keras.Input((3,)), layers.Dense(2)], name="deep")], name="inner"
+    )
     x = keras.Input((4,))
     return keras.Model(x, layers.Dense(1)(inner(x)))
 

@@ -473,7 +473,13 @@ def test_get_config_of_subclasses_adds_to_ours():
 
 def test_names_and_paths():
     nnlite.utils.clear_session()
-    assert [L.Dense(1).name, L.Dense(1).name, L.MaxPooling2D().name, L.ReLU().name, L.PReLU().name] == ["dense", "dense_1", "max_pooling2d", "re_lu", "p_re_lu"]
+    assert [L.Dense(1).name, L.Dense(1).name, L.MaxPooling2D().name, L.ReLU().name, L.PReLU().name] == [
+        "dense",
+        "dense_1",
+        "max_pooling2d",
+        "re_lu",
+        "p_re_lu",
+    ]
     assert repr(L.Dense(1, name="d")) == "<Dense name=d, built=False>"
 
 

@@ -14,7 +14,6 @@ from nnlite import layers as L
 from nnlite import ops
 
 
-
 @pytest.fixture(autouse=True)
 def fresh_names():
     nnlite.utils.clear_session()

@@ -6,8 +6,36 @@ from nnlite.activations import functions
 from nnlite.utils.lookup import close_matches, custom_object
 
 _NAMES = (
-    "celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6",
-    "selu", "sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus", "tanh", "tanh_shrink", "threshold",
+    "celu",
+    "elu",
+    "exponential",
+    "gelu",
+    "glu",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_tanh",
+    "leaky_relu",
+    "linear",
+    "log_sigmoid",
+    "log_softmax",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "soft_shrink",
+    "softmax",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
+    "squareplus",
+    "tanh",
+    "tanh_shrink",
+    "threshold",
 )
 _KNOWN = {name: getattr(functions, name) for name in _NAMES}
 _ALIASES = {"swish": functions.silu, "hard_swish": functions.hard_silu}
@@ -50,4 +78,6 @@ def get(identifier):
         return found
     if callable(identifier):
         return identifier
-    raise ValueError(f"Could not interpret activation function identifier: {identifier!r} (of type {type(identifier).__name__}). Pass a name or a function.")
+    raise ValueError(
+        f"Could not interpret activation function identifier: {identifier!r} (of type {type(identifier).__name__}). Pass a name or a function."
+    )

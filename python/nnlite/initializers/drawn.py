@@ -89,7 +89,8 @@ class VarianceScaling(RandomInitializer):
     Args:
         scale: Numerator of the variance.
         mode: n = "fan_in", "fan_out" or "fan_avg".
-        distribution: "truncated_normal" (cut at two standard deviations, and widened so that the variance is right), "untruncated_normal" or "uniform".
+        distribution: "truncated_normal" (cut at two standard deviations, and widened so that the variance is right), "untruncated_normal" or
+            "uniform".
         seed: Integer, SeedGenerator or None.
         input_axes, output_axes: Axes of the shape that count as inputs and as outputs; by default the last but one and the last.
 
@@ -105,7 +106,9 @@ class VarianceScaling(RandomInitializer):
         distribution = str(distribution).lower()
         distribution = "truncated_normal" if distribution == "normal" else distribution
         if distribution not in ("uniform", "truncated_normal", "untruncated_normal"):
-            raise ValueError(f"Invalid `distribution` argument: {distribution!r}. Please use one of 'uniform', 'truncated_normal', 'untruncated_normal'.")
+            raise ValueError(
+                f"Invalid `distribution` argument: {distribution!r}. Please use one of 'uniform', 'truncated_normal', 'untruncated_normal'."
+            )
         super().__init__(seed)
         self.scale = scale
         self.mode = mode
@@ -180,7 +183,9 @@ LecunNormal = _scaled("LecunNormal", 1.0, "fan_in", "truncated_normal", "Truncat
 
 
 class Orthogonal(RandomInitializer):
-    """A random orthogonal matrix times `gain`. More than two axes count as a matrix of the last one by all others; a flat matrix has orthogonal rows."""
+    """A random orthogonal matrix times `gain`. More than two axes count as a matrix of the last one by all others; a flat matrix has orthogonal
+    rows.
+    """
 
     def __init__(self, gain=1.0, seed=None):
         super().__init__(seed)
@@ -189,7 +194,10 @@ class Orthogonal(RandomInitializer):
     def __call__(self, shape, dtype=None):
         shape = tuple(shape)
         if len(shape) < 2:
-            raise ValueError(f"The tensor to initialize must be at least two-dimensional. Received: shape={shape} of rank {len(shape)}. Use another initializer, e.g. 'glorot_uniform'.")
+            raise ValueError(
+                f"The tensor to initialize must be at least two-dimensional. Received: shape={shape} of rank {len(shape)}. Use another initializer, "
+                "e.g. 'glorot_uniform'."
+            )
         dtype = dtype or settings.floatx()
         rows, columns = math.prod(shape[:-1]), shape[-1]
         draw = random.normal((max(rows, columns), min(rows, columns)), dtype="float64", seed=self.seed).numpy()
@@ -203,5 +211,12 @@ class Orthogonal(RandomInitializer):
 
 
 OrthogonalInitializer = orthogonal = Orthogonal
-glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal = GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal
+glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal = (
+    GlorotUniform,
+    GlorotNormal,
+    HeUniform,
+    HeNormal,
+    LecunUniform,
+    LecunNormal,
+)
 random_normal, random_uniform, truncated_normal, variance_scaling = RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling

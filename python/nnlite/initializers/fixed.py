@@ -70,7 +70,10 @@ class Identity(Initializer):
 
     def __call__(self, shape, dtype=None):
         if len(shape) != 2:
-            raise ValueError(f"Identity matrix initializer can only be used for 2D matrices. Received: shape={tuple(shape)} of rank {len(shape)}. Use 'orthogonal' instead.")
+            raise ValueError(
+                f"Identity matrix initializer can only be used for 2D matrices. Received: shape={tuple(shape)} of rank {len(shape)}. Use "
+                "'orthogonal' instead."
+            )
         dtype = dtype or settings.floatx()
         return self.gain * ops.eye(*shape, dtype=dtype)
 

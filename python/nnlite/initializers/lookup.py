@@ -9,9 +9,26 @@ from nnlite.tensor import Tensor
 from nnlite.utils.identifiers import from_config, names_of, resolve
 
 _KNOWN = names_of(
-    fixed.Zeros, fixed.Ones, fixed.Constant, fixed.Identity, drawn.RandomNormal, drawn.RandomUniform, drawn.TruncatedNormal, drawn.VarianceScaling,
-    drawn.GlorotUniform, drawn.GlorotNormal, drawn.HeUniform, drawn.HeNormal, drawn.LecunUniform, drawn.LecunNormal, drawn.Orthogonal,
-    zero=fixed.Zeros, one=fixed.Ones, uniform=drawn.RandomUniform, normal=drawn.RandomNormal, IdentityInitializer=fixed.Identity,
+    fixed.Zeros,
+    fixed.Ones,
+    fixed.Constant,
+    fixed.Identity,
+    drawn.RandomNormal,
+    drawn.RandomUniform,
+    drawn.TruncatedNormal,
+    drawn.VarianceScaling,
+    drawn.GlorotUniform,
+    drawn.GlorotNormal,
+    drawn.HeUniform,
+    drawn.HeNormal,
+    drawn.LecunUniform,
+    drawn.LecunNormal,
+    drawn.Orthogonal,
+    zero=fixed.Zeros,
+    one=fixed.Ones,
+    uniform=drawn.RandomUniform,
+    normal=drawn.RandomNormal,
+    IdentityInitializer=fixed.Identity,
     OrthogonalInitializer=drawn.Orthogonal,
 )
 

@@ -53,7 +53,9 @@ def positive_int(value, name: str, owner: str) -> int:
 def fraction(value, name: str, owner: str) -> float:
     """`value` as a number in [0, 1]."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value <= 1:
-        raise ValueError(f"Invalid value received for argument `{name}` of {owner}. Expected a float value between 0 and 1. Received: {name}={value!r}.")
+        raise ValueError(
+            f"Invalid value received for argument `{name}` of {owner}. Expected a float value between 0 and 1. Received: {name}={value!r}."
+        )
     return value
 
 
@@ -65,6 +67,8 @@ def known_channels(input_shape, data_format: str, layer_name: str) -> int:
     """The number of channels of an input shape; it must be known to make weights."""
     channels = input_shape[channel_axis(data_format)]
     if channels is None:
-        raise ValueError(f"The channel dimension of the inputs should be defined. Layer {layer_name!r} received input_shape={tuple(input_shape)}, where axis "
-                         f"{channel_axis(data_format)} (targeted channels) is None. Give the number of channels in Input(shape=...).")
+        raise ValueError(
+            f"The channel dimension of the inputs should be defined. Layer {layer_name!r} received input_shape={tuple(input_shape)}, where axis "
+            f"{channel_axis(data_format)} (targeted channels) is None. Give the number of channels in Input(shape=...)."
+        )
     return channels

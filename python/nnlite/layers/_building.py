@@ -126,7 +126,9 @@ class Building:
 
     def _first_node(self, what: str) -> FunctionalNode:
         if not self.inbound_nodes:
-            raise AttributeError(f"The layer {self.name!r} has never been called on a symbolic input and thus has no defined {what}. Call it on an Input() first.")
+            raise AttributeError(
+                f"The layer {self.name!r} has never been called on a symbolic input and thus has no defined {what}. Call it on an Input() first."
+            )
         return self.inbound_nodes[0]
 
 

@@ -71,7 +71,8 @@ def check_positional(args) -> None:
     for value in tree.flatten(args):
         if not isinstance(value, (Tensor, KerasTensor, type(None))):
             raise ValueError(
-                f"Only input tensors may be passed as positional arguments. The following argument value should be passed as a keyword argument: {value!r} "
+                "Only input tensors may be passed as positional arguments. The following argument value should be passed as a keyword argument: "
+                f"{value!r} "
                 f"(of type {type(value)}). If it is meant as data, convert it with numpy.array() first."
             )
 
@@ -121,7 +122,11 @@ def shape_of(value):
 
 def shapes_of_arguments(arguments: dict) -> dict:
     """Argument name + "_shape" -> shape (or structure of shapes) of every tensor argument; masks are left out."""
-    return {f"{name}_shape": shape_of(value) for name, value in arguments.items() if is_tensor_argument(value) and name != "mask" and not name.endswith("_mask")}
+    return {
+        f"{name}_shape": shape_of(value)
+        for name, value in arguments.items()
+        if is_tensor_argument(value) and name != "mask" and not name.endswith("_mask")
+    }
 
 
 def select_shapes(signature: Signature, shapes: dict, layer_name: str) -> dict:
@@ -138,7 +143,8 @@ def select_shapes(signature: Signature, shapes: dict, layer_name: str) -> dict:
         return {missing[0]: next(iter(shapes.values()))}
     if missing:
         raise ValueError(
-            f"The parameters of build() and compute_output_shape() must be named like those of call() plus '_shape': layer {layer_name!r} wants {missing}, "
+            f"The parameters of build() and compute_output_shape() must be named like those of call() plus '_shape': layer {layer_name!r} wants "
+            f"{missing}, "
             f"but its call() gives {sorted(shapes)}. Rename the parameters."
         )
     return {name: shapes[name] for name in signature.names if name in shapes}

@@ -15,7 +15,8 @@ class Config:
     def get_config(self) -> dict:
         """Arguments that make the same layer, as JSON types.
 
-        Layers that override it add theirs to `super().get_config()`. For layers that do not, the arguments of __init__ are recorded, as long as they are plain values.
+        Layers that override it add theirs to `super().get_config()`. For layers that do not, the arguments of __init__ are recorded, as long as
+        they are plain values.
 
         Raises:
             NotImplementedError: get_config() is not overridden and __init__ was given something that is not a plain value.
@@ -48,7 +49,8 @@ class Config:
         bad = {key: value for key, value in config.items() if key not in accepted and not _is_plain(value)}
         if bad:
             raise NotImplementedError(
-                f"Layer {self.name!r} was made with arguments that are not plain values ({', '.join(f'{key}={value!r}' for key, value in bad.items())}), and therefore the class "
+                f"Layer {self.name!r} was made with arguments that are not plain values "
+                f"({', '.join(f'{key}={value!r}' for key, value in bad.items())}), and therefore the class "
                 f"{type(self).__name__} must override `get_config()` in order to be serializable:\n\n"
                 "    def get_config(self):\n        config = super().get_config()\n"
                 f"        config.update({{{', '.join(f'{key!r}: ...' for key in bad)}}})\n        return config"
@@ -64,7 +66,10 @@ class Config:
         try:
             return cls(**config)
         except TypeError as error:
-            raise TypeError(f"{cls.__name__} cannot be made from its config {config}: {error}. Its __init__() must accept every key, e.g. by passing **kwargs to super().__init__().") from error
+            raise TypeError(
+                f"{cls.__name__} cannot be made from its config {config}: {error}. Its __init__() must accept every key, e.g. by passing **kwargs to "
+                "super().__init__()."
+            ) from error
 
     def _twin(self):
         """A new, unbuilt layer like this one."""

@@ -26,8 +26,10 @@ class ConvolutionBase(Layer):
         self.padding = one_of(padding, self.paddings, "padding", type(self).__name__)
         self.data_format = data_format_of(data_format)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(f"`strides > 1` not supported in conjunction with `dilation_rate > 1`. {type(self).__name__} received: strides={self.strides} and "
-                             f"dilation_rate={self.dilation_rate}. Set one of them to 1.")
+            raise ValueError(
+                f"`strides > 1` not supported in conjunction with `dilation_rate > 1`. {type(self).__name__} received: strides={self.strides} and "
+                f"dilation_rate={self.dilation_rate}. Set one of them to 1."
+            )
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         for name, (initializer, regularizer, constraint) in zip((*self.kernel_names, "bias"), (*kernels, bias)):
@@ -39,8 +41,13 @@ class ConvolutionBase(Layer):
 
     def _add(self, prefix: str, name: str, shape):
         """A weight with the initializer, regularizer and constraint arguments of that prefix."""
-        return self.add_weight(name=name, shape=shape, initializer=getattr(self, f"{prefix}_initializer"), regularizer=getattr(self, f"{prefix}_regularizer"),
-                               constraint=getattr(self, f"{prefix}_constraint"))
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=getattr(self, f"{prefix}_initializer"),
+            regularizer=getattr(self, f"{prefix}_regularizer"),
+            constraint=getattr(self, f"{prefix}_constraint"),
+        )
 
     def _expect_channels(self, channels: int) -> None:
         self.input_spec = InputSpec(min_ndim=self.rank + 2, axes={channel_axis(self.data_format): channels})
@@ -57,8 +64,12 @@ class ConvolutionBase(Layer):
         sizes = [None if size is None else length(size, i) for i, size in enumerate(input_shape[first : first + self.rank])]
         bad = [size for size in sizes if size is not None and size < 1]
         if bad:
-            raise ValueError(f"Computed output size would be zero or negative. Layer {self.name!r} received input_shape={tuple(input_shape)} with kernel_size={self.kernel_size}, "
-                             f"strides={self.strides}, dilation_rate={self.dilation_rate}, padding={self.padding!r}. Use a larger input, a smaller kernel, or padding='same'.")
+            raise ValueError(
+                f"Computed output size would be zero or negative. Layer {self.name!r} received input_shape={tuple(input_shape)} with "
+                f"kernel_size={self.kernel_size}, "
+                f"strides={self.strides}, dilation_rate={self.dilation_rate}, padding={self.padding!r}. Use a larger input, a smaller kernel, or "
+                "padding='same'."
+            )
         return (input_shape[0], *sizes, channels) if self.data_format == "channels_last" else (input_shape[0], channels, *sizes)
 
     def _window_length(self, size: int, axis: int) -> int:
@@ -78,8 +89,14 @@ class ConvolutionBase(Layer):
         return config
 
     def _window_config(self) -> dict:
-        return {"kernel_size": self.kernel_size, "strides": self.strides, "padding": self.padding, "data_format": self.data_format, "dilation_rate": self.dilation_rate,
-                "activation": activations.serialize(self.activation)}
+        return {
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "data_format": self.data_format,
+            "dilation_rate": self.dilation_rate,
+            "activation": activations.serialize(self.activation),
+        }
 
 
 def _across(bias, rank: int):

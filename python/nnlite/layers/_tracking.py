@@ -120,8 +120,19 @@ class Tracking:
     """The attribute side of a layer. `_layers`, `_own_variables`, `_metrics` and `_seed_generators` keep what was assigned, in order."""
 
     def _start_tracking(self) -> None:
-        self.__dict__.update(_layers=[], _trainable_variables=[], _non_trainable_variables=[], _metrics=[], _seed_generators=[], _locked=False,
-                             _own_revision=clock.tick(), _revision_seen=-1, _revision_found=0, _signature_seen=-1, _signature_found=())
+        self.__dict__.update(
+            _layers=[],
+            _trainable_variables=[],
+            _non_trainable_variables=[],
+            _metrics=[],
+            _seed_generators=[],
+            _locked=False,
+            _own_revision=clock.tick(),
+            _revision_seen=-1,
+            _revision_found=0,
+            _signature_seen=-1,
+            _signature_found=(),
+        )
 
     def __setattr__(self, name, value):
         attributes = self.__dict__
@@ -177,7 +188,8 @@ class Tracking:
             return
         if self._locked:
             raise ValueError(
-                f"Layers and variables cannot be added to a layer that is already built; layer {self.name!r} ({type(self).__name__}) is built and was given "
+                f"Layers and variables cannot be added to a layer that is already built; layer {self.name!r} ({type(self).__name__}) is built and "
+                "was given "
                 f"{getattr(value, 'name', value)!r} ({type(value).__name__}). Create it in __init__() or in build()."
             )
         found.append(value)

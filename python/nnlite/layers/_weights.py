@@ -13,8 +13,19 @@ from nnlite.variable import Variable
 class Weights:
     """add_weight, get_weights, set_weights, losses."""
 
-    def add_weight(self, shape=None, initializer=None, dtype=None, trainable=True, autocast=True, regularizer=None, constraint=None, aggregation="none",
-                   overwrite_with_gradient=False, name=None):
+    def add_weight(
+        self,
+        shape=None,
+        initializer=None,
+        dtype=None,
+        trainable=True,
+        autocast=True,
+        regularizer=None,
+        constraint=None,
+        aggregation="none",
+        overwrite_with_gradient=False,
+        name=None,
+    ):
         """Makes a weight of this layer.
 
         Args:
@@ -31,16 +42,28 @@ class Weights:
         """
         self._check_initialized()
         if name is not None and "/" in str(name):
-            raise ValueError(f"Argument `name` must be a string and cannot contain character `/`. Received: name={name!r} in add_weight() of layer {self.name!r}. Use '_' instead.")
+            raise ValueError(
+                f"Argument `name` must be a string and cannot contain character `/`. Received: name={name!r} in add_weight() of layer {self.name!r}. "
+                "Use '_' instead."
+            )
         shape = () if shape is None else (int(shape),) if not isinstance(shape, (tuple, list)) else tuple(shape)
         if any(dim is None for dim in shape):
-            raise ValueError(f"A weight needs a fully known shape; layer {self.name!r} asked for shape={shape} for weight {name!r}. "
-                             "Build the layer with an input whose channel axis is known.")
+            raise ValueError(
+                f"A weight needs a fully known shape; layer {self.name!r} asked for shape={shape} for weight {name!r}. "
+                "Build the layer with an input whose channel axis is known."
+            )
         dtype = dtype or self.variable_dtype
         if initializer is None:
             initializer = "glorot_uniform" if "float" in dtype else "zeros"
-        variable = Variable(initializers.get(initializer), shape=shape, dtype=dtype, trainable=trainable, autocast=autocast, aggregation=aggregation,
-                            name=name or unique_name("variable"))
+        variable = Variable(
+            initializers.get(initializer),
+            shape=shape,
+            dtype=dtype,
+            trainable=trainable,
+            autocast=autocast,
+            aggregation=aggregation,
+            name=name or unique_name("variable"),
+        )
         variable.path = f"{current_path(self)}/{variable.name}"
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)
@@ -51,7 +74,10 @@ class Weights:
     def count_params(self) -> int:
         """Number of values in the weights."""
         if not self.built:
-            raise ValueError(f"You tried to call `count_params` on layer {self.name!r}, but the layer isn't built. Call it on data or use `layer.build(input_shape)`.")
+            raise ValueError(
+                f"You tried to call `count_params` on layer {self.name!r}, but the layer isn't built. Call it on data or use "
+                "`layer.build(input_shape)`."
+            )
         return sum(weight.size for weight in self.weights)
 
     def get_weights(self) -> list:
@@ -62,12 +88,17 @@ class Weights:
         """Sets all weights from arrays in the order of `weights`."""
         own = self.weights
         if len(own) != len(weights):
-            raise ValueError(f"You called `set_weights(weights)` on layer {self.name!r} with a weight list of length {len(weights)}, but the layer was expecting {len(own)} weights"
-                             f"{'' if self.built else ' (it is not built yet: call it on data first)'}.")
+            raise ValueError(
+                f"You called `set_weights(weights)` on layer {self.name!r} with a weight list of length {len(weights)}, but the layer was expecting "
+                f"{len(own)} weights"
+                f"{'' if self.built else ' (it is not built yet: call it on data first)'}."
+            )
         for variable, value in zip(own, weights):
             if variable.shape != tuple(getattr(value, "shape", ())):
-                raise ValueError(f"Layer {self.name!r} weight shape {variable.shape} of {variable.path!r} is not compatible with provided weight shape "
-                                 f"{tuple(getattr(value, 'shape', ()))}. Pass the arrays in the order of get_weights().")
+                raise ValueError(
+                    f"Layer {self.name!r} weight shape {variable.shape} of {variable.path!r} is not compatible with provided weight shape "
+                    f"{tuple(getattr(value, 'shape', ()))}. Pass the arrays in the order of get_weights()."
+                )
         for variable, value in zip(own, weights):
             variable.assign(value)
 
@@ -81,7 +112,9 @@ class Weights:
         own = [*self._trainable_variables, *self._non_trainable_variables]
         if len(store.keys()) != len(own):
             reason = "" if self.built else " The layer is not built: call it on data, or build it, before loading."
-            raise ValueError(f"Layer {self.name!r} of type {type(self).__name__} has {len(own)} variables, but the file holds {len(store.keys())} for it.{reason}")
+            raise ValueError(
+                f"Layer {self.name!r} of type {type(self).__name__} has {len(own)} variables, but the file holds {len(store.keys())} for it.{reason}"
+            )
         for i, variable in enumerate(own):
             variable.assign(np.asarray(store[str(i)]))
 

@@ -83,7 +83,10 @@ class LeakyReLU(_Elementwise):
             negative_slope = kwargs.pop("alpha")
         super().__init__(**kwargs)
         if negative_slope is None or negative_slope < 0:
-            raise ValueError(f"The negative_slope value of a Leaky ReLU layer cannot be None or negative value. Expected a float. Received: negative_slope={negative_slope}.")
+            raise ValueError(
+                "The negative_slope value of a Leaky ReLU layer cannot be None or negative value. Expected a float. Received: "
+                f"negative_slope={negative_slope}."
+            )
         self.negative_slope = negative_slope
         self._start()
 
@@ -139,7 +142,9 @@ class PReLU(Layer):
     def build(self, input_shape):
         shared = self.shared_axes or ()
         shape = [1 if axis in shared else dim for axis, dim in enumerate(input_shape)][1:]
-        self.alpha = self.add_weight(name="alpha", shape=tuple(shape), initializer=self.alpha_initializer, regularizer=self.alpha_regularizer, constraint=self.alpha_constraint)
+        self.alpha = self.add_weight(
+            name="alpha", shape=tuple(shape), initializer=self.alpha_initializer, regularizer=self.alpha_regularizer, constraint=self.alpha_constraint
+        )
         self.input_spec = InputSpec(ndim=len(input_shape), axes={axis: dim for axis, dim in enumerate(input_shape) if axis and axis not in shared})
 
     def call(self, inputs):

@@ -11,7 +11,8 @@ from nnlite.ops import norms
 class BatchNormalization(Layer):
     """Normalizes every channel to mean 0 and variance 1, then scales by gamma and shifts by beta.
 
-    In training the statistics are those of the batch, and moving averages are updated: moving = moving * momentum + batch * (1 - momentum), with the biased
+    In training the statistics are those of the batch, and moving averages are updated: moving = moving * momentum + batch * (1 - momentum), with
+    the biased
     variance. Otherwise, and whenever `trainable` is False, the moving averages are used.
 
     Args:
@@ -30,9 +31,27 @@ class BatchNormalization(Layer):
     [[-1.0], [1.0]]
     """
 
-    def __init__(self, axis=-1, momentum=0.99, epsilon=0.001, center=True, scale=True, beta_initializer="zeros", gamma_initializer="ones", moving_mean_initializer="zeros",
-                 moving_variance_initializer="ones", beta_regularizer=None, gamma_regularizer=None, beta_constraint=None, gamma_constraint=None, renorm=False, renorm_clipping=None,
-                 renorm_momentum=0.99, synchronized=False, **kwargs):
+    def __init__(
+        self,
+        axis=-1,
+        momentum=0.99,
+        epsilon=0.001,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        moving_mean_initializer="zeros",
+        moving_variance_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        renorm=False,
+        renorm_clipping=None,
+        renorm_momentum=0.99,
+        synchronized=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if renorm:
             raise ValueError("BatchNormalization with renorm=True is not available. Leave `renorm` out.")
@@ -61,16 +80,26 @@ class BatchNormalization(Layer):
     def build(self, input_shape):
         rank = len(input_shape)
         if not -rank <= self.axis < rank:
-            raise ValueError(f"`axis` of BatchNormalization must be an axis of the input. Layer {self.name!r} has axis={self.axis}, but received input_shape={tuple(input_shape)}.")
+            raise ValueError(
+                f"`axis` of BatchNormalization must be an axis of the input. Layer {self.name!r} has axis={self.axis}, but received "
+                f"input_shape={tuple(input_shape)}."
+            )
         channels = input_shape[self.axis]
         if channels is None:
-            raise ValueError(f"The channels axis of BatchNormalization must be known. Layer {self.name!r} with axis={self.axis} received input_shape={tuple(input_shape)}. "
-                             "Give the size in Input(shape=...).")
+            raise ValueError(
+                f"The channels axis of BatchNormalization must be known. Layer {self.name!r} with axis={self.axis} received "
+                f"input_shape={tuple(input_shape)}. "
+                "Give the size in Input(shape=...)."
+            )
         shape = (channels,)
         if self.scale:
-            self.gamma = self.add_weight(name="gamma", shape=shape, initializer=self.gamma_initializer, regularizer=self.gamma_regularizer, constraint=self.gamma_constraint)
+            self.gamma = self.add_weight(
+                name="gamma", shape=shape, initializer=self.gamma_initializer, regularizer=self.gamma_regularizer, constraint=self.gamma_constraint
+            )
         if self.center:
-            self.beta = self.add_weight(name="beta", shape=shape, initializer=self.beta_initializer, regularizer=self.beta_regularizer, constraint=self.beta_constraint)
+            self.beta = self.add_weight(
+                name="beta", shape=shape, initializer=self.beta_initializer, regularizer=self.beta_regularizer, constraint=self.beta_constraint
+            )
         self.moving_mean = self.add_weight(name="moving_mean", shape=shape, initializer=self.moving_mean_initializer, trainable=False)
         self.moving_variance = self.add_weight(name="moving_variance", shape=shape, initializer=self.moving_variance_initializer, trainable=False)
         self.input_spec = InputSpec(ndim=rank, axes={self.axis: channels})

@@ -10,23 +10,52 @@ from nnlite.layers._convolution import ConvolutionBase
 class _Conv(ConvolutionBase):
     """A convolution with a kernel [*window, channels / groups, filters]."""
 
-    def __init__(self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1, groups=1, activation=None, use_bias=True,
-                 kernel_initializer="glorot_uniform", bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, activity_regularizer=None, kernel_constraint=None,
-                 bias_constraint=None, **kwargs):
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=1,
+        padding="valid",
+        data_format=None,
+        dilation_rate=1,
+        groups=1,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_int(filters, "filters", type(self).__name__)
         self.groups = positive_int(groups, "groups", type(self).__name__)
         if self.filters % self.groups:
             raise ValueError(f"The number of filters must be evenly divisible by the number of groups. Received: groups={groups}, filters={filters}.")
-        self._set_up(kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, (bias_initializer, bias_regularizer, bias_constraint),
-                     [(kernel_initializer, kernel_regularizer, kernel_constraint)])
+        self._set_up(
+            kernel_size,
+            strides,
+            padding,
+            data_format,
+            dilation_rate,
+            activation,
+            use_bias,
+            (bias_initializer, bias_regularizer, bias_constraint),
+            [(kernel_initializer, kernel_regularizer, kernel_constraint)],
+        )
         self.kernel = None
 
     def build(self, input_shape):
         channels = known_channels(input_shape, self.data_format, self.name)
         if channels % self.groups:
-            raise ValueError(f"The number of input channels must be evenly divisible by the number of groups. Layer {self.name!r} has groups={self.groups}, but the input has "
-                             f"{channels} channels (full input shape is {tuple(input_shape)}).")
+            raise ValueError(
+                f"The number of input channels must be evenly divisible by the number of groups. Layer {self.name!r} has groups={self.groups}, but "
+                "the input has "
+                f"{channels} channels (full input shape is {tuple(input_shape)})."
+            )
         self.kernel = self._add("kernel", "kernel", (*self.kernel_size, channels // self.groups, self.filters))
         if self.use_bias:
             self.bias = self._add("bias", "bias", (self.filters,))
@@ -37,7 +66,9 @@ class _Conv(ConvolutionBase):
         x, padding = inputs, self.padding
         if padding == "causal":
             x, padding = self._pad_causally(x), "valid"
-        return self._finish(ops.conv(x, self.kernel, strides=self.strides, padding=padding, data_format=self.data_format, dilation_rate=self.dilation_rate))
+        return self._finish(
+            ops.conv(x, self.kernel, strides=self.strides, padding=padding, data_format=self.data_format, dilation_rate=self.dilation_rate)
+        )
 
     def _pad_causally(self, x):
         """Zeros in front, so that no output sees later inputs."""
@@ -88,7 +119,8 @@ class Conv2D(_Conv):
         groups: Channels are split into that many groups, each convolved alone.
         activation, use_bias, kernel_*, bias_*: As in `Dense`.
 
-    Input: [batch, height, width, channels]. Output: [batch, new height, new width, filters]. Weights: kernel [*kernel_size, channels / groups, filters], bias [filters].
+    Input: [batch, height, width, channels]. Output: [batch, new height, new width, filters]. Weights: kernel [*kernel_size, channels / groups,
+    filters], bias [filters].
 
     >>> import nnlite, numpy as np
     >>> nnlite.layers.Conv2D(4, 3, padding="same")(np.ones((2, 8, 8, 3))).shape
@@ -97,26 +129,89 @@ class Conv2D(_Conv):
 
     rank = 2
 
-    def __init__(self, filters, kernel_size, strides=(1, 1), padding="valid", data_format=None, dilation_rate=(1, 1), groups=1, activation=None, use_bias=True,
-                 kernel_initializer="glorot_uniform", bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, activity_regularizer=None, kernel_constraint=None,
-                 bias_constraint=None, **kwargs):
-        super().__init__(filters, kernel_size, strides, padding, data_format, dilation_rate, groups, activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer,
-                         bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint, **kwargs)
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=(1, 1),
+        padding="valid",
+        data_format=None,
+        dilation_rate=(1, 1),
+        groups=1,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(
+            filters,
+            kernel_size,
+            strides,
+            padding,
+            data_format,
+            dilation_rate,
+            groups,
+            activation,
+            use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            activity_regularizer,
+            kernel_constraint,
+            bias_constraint,
+            **kwargs,
+        )
 
 
 class _ConvTranspose(ConvolutionBase):
     """The gradient of a convolution as a layer: the kernel is [*window, filters, channels]."""
 
-    def __init__(self, filters, kernel_size, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1, activation=None, use_bias=True,
-                 kernel_initializer="glorot_uniform", bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, activity_regularizer=None, kernel_constraint=None,
-                 bias_constraint=None, **kwargs):
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=1,
+        padding="valid",
+        output_padding=None,
+        data_format=None,
+        dilation_rate=1,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_int(filters, "filters", type(self).__name__)
-        self._set_up(kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, (bias_initializer, bias_regularizer, bias_constraint),
-                     [(kernel_initializer, kernel_regularizer, kernel_constraint)])
+        self._set_up(
+            kernel_size,
+            strides,
+            padding,
+            data_format,
+            dilation_rate,
+            activation,
+            use_bias,
+            (bias_initializer, bias_regularizer, bias_constraint),
+            [(kernel_initializer, kernel_regularizer, kernel_constraint)],
+        )
         self.output_padding = None if output_padding is None else int_tuple(output_padding, self.rank, "output_padding", least=0)
         if self.output_padding is not None and any(pad >= stride for pad, stride in zip(self.output_padding, self.strides)):
-            raise ValueError(f"`output_padding` must be smaller than `strides`. {type(self).__name__} received output_padding={self.output_padding}, strides={self.strides}.")
+            raise ValueError(
+                f"`output_padding` must be smaller than `strides`. {type(self).__name__} received output_padding={self.output_padding}, "
+                f"strides={self.strides}."
+            )
         self.kernel = None
 
     def build(self, input_shape):
@@ -127,8 +222,17 @@ class _ConvTranspose(ConvolutionBase):
         self._expect_channels(channels)
 
     def call(self, inputs):
-        return self._finish(ops.conv_transpose(inputs, self.kernel, strides=self.strides, padding=self.padding, output_padding=self.output_padding, data_format=self.data_format,
-                                               dilation_rate=self.dilation_rate))
+        return self._finish(
+            ops.conv_transpose(
+                inputs,
+                self.kernel,
+                strides=self.strides,
+                padding=self.padding,
+                output_padding=self.output_padding,
+                data_format=self.data_format,
+                dilation_rate=self.dilation_rate,
+            )
+        )
 
     def compute_output_shape(self, input_shape):
         return self._output_shape(input_shape, self.filters, self._spread_length)
@@ -175,7 +279,8 @@ class Conv2DTranspose(_ConvTranspose):
         output_padding: Extra height and width of the output, smaller than the strides; chosen by itself when None.
         filters, kernel_size, strides, padding, ...: As in `Conv2D`.
 
-    Input: [batch, height, width, channels]. Output: [batch, new height, new width, filters]. Weights: kernel [*kernel_size, filters, channels], bias [filters].
+    Input: [batch, height, width, channels]. Output: [batch, new height, new width, filters]. Weights: kernel [*kernel_size, filters, channels],
+    bias [filters].
 
     >>> import nnlite, numpy as np
     >>> nnlite.layers.Conv2DTranspose(4, 3, strides=2, padding="same")(np.ones((2, 8, 8, 3))).shape
@@ -184,8 +289,42 @@ class Conv2DTranspose(_ConvTranspose):
 
     rank = 2
 
-    def __init__(self, filters, kernel_size, strides=(1, 1), padding="valid", output_padding=None, data_format=None, dilation_rate=(1, 1), activation=None, use_bias=True,
-                 kernel_initializer="glorot_uniform", bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, activity_regularizer=None, kernel_constraint=None,
-                 bias_constraint=None, **kwargs):
-        super().__init__(filters, kernel_size, strides, padding, output_padding, data_format, dilation_rate, activation, use_bias, kernel_initializer, bias_initializer,
-                         kernel_regularizer, bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint, **kwargs)
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=(1, 1),
+        padding="valid",
+        output_padding=None,
+        data_format=None,
+        dilation_rate=(1, 1),
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(
+            filters,
+            kernel_size,
+            strides,
+            padding,
+            output_padding,
+            data_format,
+            dilation_rate,
+            activation,
+            use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            activity_regularizer,
+            kernel_constraint,
+            bias_constraint,
+            **kwargs,
+        )

@@ -91,8 +91,15 @@ class Lambda(Layer):
 
     def _twin(self):
         base = Layer.get_config(self)
-        return type(self)(self.function, output_shape=self._output_shape, mask=self.mask, arguments=dict(self.arguments), name=base["name"], trainable=base["trainable"],
-                          dtype=self.dtype_policy)
+        return type(self)(
+            self.function,
+            output_shape=self._output_shape,
+            mask=self.mask,
+            arguments=dict(self.arguments),
+            name=base["name"],
+            trainable=base["trainable"],
+            dtype=self.dtype_policy,
+        )
 
     @classmethod
     def from_config(cls, config: dict):
@@ -154,7 +161,10 @@ class Rescaling(Layer):
 
     def call(self, inputs):
         dtype = self.compute_dtype
-        scale, offset = (value if isinstance(value, (int, float)) else ops.convert_to_tensor(np.asarray(value, "float64"), dtype) for value in (self.scale, self.offset))
+        scale, offset = (
+            value if isinstance(value, (int, float)) else ops.convert_to_tensor(np.asarray(value, "float64"), dtype)
+            for value in (self.scale, self.offset)
+        )
         return ops.cast(inputs, dtype) * scale + offset
 
     def compute_output_shape(self, input_shape):
@@ -176,7 +186,10 @@ class Wrapper(Layer):
 
     def __init__(self, layer, **kwargs):
         if not isinstance(layer, Layer):
-            raise ValueError(f"Layer {layer!r} supplied to {type(self).__name__} isn't a supported layer type. Please ensure wrapped layer is an instance of nnlite.Layer.")
+            raise ValueError(
+                f"Layer {layer!r} supplied to {type(self).__name__} isn't a supported layer type. Please ensure wrapped layer is an instance of "
+                "nnlite.Layer."
+            )
         super().__init__(**kwargs)
         self.layer = layer
 

@@ -25,12 +25,27 @@ class Embedding(Layer):
     (1, 2, 3)
     """
 
-    def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None, embeddings_constraint=None, mask_zero=False, weights=None, lora_rank=None,
-                 lora_alpha=None, quantization_config=None, **kwargs):
+    def __init__(
+        self,
+        input_dim,
+        output_dim,
+        embeddings_initializer="uniform",
+        embeddings_regularizer=None,
+        embeddings_constraint=None,
+        mask_zero=False,
+        weights=None,
+        lora_rank=None,
+        lora_alpha=None,
+        quantization_config=None,
+        **kwargs,
+    ):
         input_length = kwargs.pop("input_length", None)
         super().__init__(**kwargs)
         if lora_rank is not None or quantization_config is not None:
-            raise ValueError(f"Embedding has no low-rank or quantized form here; received lora_rank={lora_rank!r}, quantization_config={quantization_config!r}. Leave them out.")
+            raise ValueError(
+                f"Embedding has no low-rank or quantized form here; received lora_rank={lora_rank!r}, quantization_config={quantization_config!r}. "
+                "Leave them out."
+            )
         self.input_dim = positive_int(input_dim, "input_dim", "Embedding")
         self.output_dim = positive_int(output_dim, "output_dim", "Embedding")
         self.embeddings_initializer = initializers.get(embeddings_initializer)
@@ -48,8 +63,13 @@ class Embedding(Layer):
     def build(self, input_shape=None):
         if self.built:
             return
-        self.embeddings = self.add_weight(name="embeddings", shape=(self.input_dim, self.output_dim), initializer=self.embeddings_initializer, regularizer=self.embeddings_regularizer,
-                                          constraint=self.embeddings_constraint)
+        self.embeddings = self.add_weight(
+            name="embeddings",
+            shape=(self.input_dim, self.output_dim),
+            initializer=self.embeddings_initializer,
+            regularizer=self.embeddings_regularizer,
+            constraint=self.embeddings_constraint,
+        )
 
     def call(self, inputs):
         if inputs.dtype not in ("int32", "int64", "uint8", "int8"):

@@ -12,7 +12,19 @@ from nnlite.utils.naming import unique_name
 class InputLayer(Layer):
     """The layer behind `Input()`."""
 
-    def __init__(self, shape=None, batch_size=None, dtype=None, sparse=None, ragged=None, batch_shape=None, input_tensor=None, optional=False, name=None, **kwargs):
+    def __init__(
+        self,
+        shape=None,
+        batch_size=None,
+        dtype=None,
+        sparse=None,
+        ragged=None,
+        batch_shape=None,
+        input_tensor=None,
+        optional=False,
+        name=None,
+        **kwargs,
+    ):
         if "input_shape" in kwargs:
             shape = kwargs.pop("input_shape")
         if "batch_input_shape" in kwargs:
@@ -21,7 +33,9 @@ class InputLayer(Layer):
         if sparse or ragged:
             raise ValueError(f"Input {self.name!r} was asked for sparse={sparse}, ragged={ragged}: tensors are dense. Leave them out.")
         if input_tensor is not None and not isinstance(input_tensor, KerasTensor):
-            raise ValueError(f"`input_tensor` must be a KerasTensor; Input {self.name!r} received {input_tensor!r} of type {type(input_tensor).__name__}.")
+            raise ValueError(
+                f"`input_tensor` must be a KerasTensor; Input {self.name!r} received {input_tensor!r} of type {type(input_tensor).__name__}."
+            )
         self.__dict__["batch_shape"] = _batch_shape(shape, batch_size, batch_shape, input_tensor)
         dtype = dtype or (input_tensor.dtype if input_tensor is not None else config.floatx())
         self.__dict__["_input_dtype"] = dtype if isinstance(dtype, str) else getattr(dtype, "__name__", str(dtype))
@@ -30,7 +44,9 @@ class InputLayer(Layer):
         self.__dict__.update(sparse=bool(sparse), ragged=bool(ragged), optional=optional)
         self.supports_masking = True
         self.built = True
-        tensor = input_tensor if input_tensor is not None else KerasTensor(self.batch_shape, self._input_dtype, name=name or unique_name("keras_tensor"))
+        tensor = (
+            input_tensor if input_tensor is not None else KerasTensor(self.batch_shape, self._input_dtype, name=name or unique_name("keras_tensor"))
+        )
         FunctionalNode(self, (), {}, tensor)
         self.__dict__["_build_shapes"] = None
 
@@ -42,7 +58,14 @@ class InputLayer(Layer):
         raise ValueError(f"Input {self.name!r} is not meant to be called. Use its output, the tensor that Input() returned.")
 
     def get_config(self):
-        return {"batch_shape": self.batch_shape, "dtype": self.dtype, "sparse": self.sparse, "ragged": self.ragged, "name": self.name, "optional": self.optional}
+        return {
+            "batch_shape": self.batch_shape,
+            "dtype": self.dtype,
+            "sparse": self.sparse,
+            "ragged": self.ragged,
+            "name": self.name,
+            "optional": self.optional,
+        }
 
     @classmethod
     def from_config(cls, config: dict):
@@ -61,7 +84,9 @@ def _batch_shape(shape, batch_size, batch_shape, tensor) -> tuple:
     if shape is not None and batch_shape is not None:
         raise ValueError(f"You cannot pass both `shape` and `batch_shape` at the same time. Received: shape={shape}, batch_shape={batch_shape}.")
     if batch_shape is not None and batch_size is not None:
-        raise ValueError(f"You cannot pass both `batch_size` and `batch_shape` at the same time. Received: batch_size={batch_size}, batch_shape={batch_shape}.")
+        raise ValueError(
+            f"You cannot pass both `batch_size` and `batch_shape` at the same time. Received: batch_size={batch_size}, batch_shape={batch_shape}."
+        )
     if shape is None and batch_shape is None:
         raise ValueError("You must pass a `shape` argument to Input(): the shape of one sample, e.g. Input(shape=(28, 28, 1)).")
     whole = batch_shape if batch_shape is not None else shape
@@ -95,5 +120,15 @@ def Input(shape=None, batch_size=None, dtype=None, sparse=None, ragged=None, bat
     >>> nnlite.Model(x, nnlite.layers.Dense(2)(x)).output_shape
     (None, 2)
     """
-    layer = InputLayer(shape=shape, batch_size=batch_size, dtype=dtype, sparse=sparse, ragged=ragged, batch_shape=batch_shape, name=name, input_tensor=tensor, optional=optional)
+    layer = InputLayer(
+        shape=shape,
+        batch_size=batch_size,
+        dtype=dtype,
+        sparse=sparse,
+        ragged=ragged,
+        batch_shape=batch_shape,
+        name=name,
+        input_tensor=tensor,
+        optional=optional,
+    )
     return layer.output

@@ -22,7 +22,9 @@ class InputSpec:
     2
     """
 
-    def __init__(self, dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None, allow_last_axis_squeeze=False, name=None, optional=False):
+    def __init__(
+        self, dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None, allow_last_axis_squeeze=False, name=None, optional=False
+    ):
         self.dtype = dtype
         self.shape = None if shape is None else tuple(shape)
         self.ndim = len(self.shape) if self.shape is not None else ndim
@@ -57,11 +59,15 @@ class InputSpec:
         if self.min_ndim is not None and rank < self.min_ndim:
             raise ValueError(f"{where}: expected min_ndim={self.min_ndim}, found ndim={rank}. {came} {_rank_fix(rank, self.min_ndim)}")
         if self.dtype is not None and value.dtype != self.dtype:
-            raise ValueError(f"{where}: expected dtype={self.dtype}, found dtype={value.dtype}. {came} Convert the input with astype({self.dtype!r}).")
+            raise ValueError(
+                f"{where}: expected dtype={self.dtype}, found dtype={value.dtype}. {came} Convert the input with astype({self.dtype!r})."
+            )
         for axis, size in self.axes.items():
             if size is not None and (axis >= rank or shape[axis] not in (size, None)):
-                raise ValueError(f"{where}: expected axis {axis} of input shape to have value {size}, but received input with shape {shape}. "
-                                 "The layer was built for that size: pass such inputs, or make a new layer for these.")
+                raise ValueError(
+                    f"{where}: expected axis {axis} of input shape to have value {size}, but received input with shape {shape}. "
+                    "The layer was built for that size: pass such inputs, or make a new layer for these."
+                )
         if self.shape is not None and not self._matches(shape):
             raise ValueError(f"{where}: expected shape={self.shape}, found shape={shape}. Reshape the input, or build the model for such inputs.")
 
@@ -89,17 +95,24 @@ def check_inputs(specs, inputs, layer_name: str) -> None:
     if isinstance(inputs, dict) and all(spec.name is not None for spec in specs):
         missing = [spec.name for spec in specs if spec.name not in inputs and not spec.optional]
         if missing:
-            raise ValueError(f"Layer {layer_name!r} needs the inputs {[spec.name for spec in specs]}, but {missing} are missing; received the keys {list(inputs)}.")
+            raise ValueError(
+                f"Layer {layer_name!r} needs the inputs {[spec.name for spec in specs]}, but {missing} are missing; received the keys {list(inputs)}."
+            )
         values = [inputs.get(spec.name) for spec in specs]
     else:
         values = tree.flatten(inputs)
     if len(values) != len(specs):
-        raise ValueError(f"Layer {layer_name!r} expects {len(specs)} input(s), but it received {len(values)}: {_shapes(values)}. Pass a list of {len(specs)} tensors.")
+        raise ValueError(
+            f"Layer {layer_name!r} expects {len(specs)} input(s), but it received {len(values)}: {_shapes(values)}. Pass a list of {len(specs)} "
+            "tensors."
+        )
     for i, (spec, value) in enumerate(zip(specs, values)):
         if value is None and spec.optional:
             continue
         if not hasattr(value, "shape"):
-            raise ValueError(f"Input {i} of layer {layer_name!r} must be a tensor; received {value!r} ({type(value).__name__}). Pass a numpy array or tensor.")
+            raise ValueError(
+                f"Input {i} of layer {layer_name!r} must be a tensor; received {value!r} ({type(value).__name__}). Pass a numpy array or tensor."
+            )
         spec.check(i, value, layer_name)
 
 

@@ -20,7 +20,8 @@ from nnlite.utils.naming import auto_name
 class Layer(Config, Building, Weights, Tracking, Operation):
     """Weights and the computation that uses them.
 
-    A layer of your own defines `call(inputs, ...)` with `nnlite.ops`; `build(input_shape)` makes its weights when the input is first seen. Gradients come by themselves.
+    A layer of your own defines `call(inputs, ...)` with `nnlite.ops`; `build(input_shape)` makes its weights when the input is first seen.
+    Gradients come by themselves.
 
     Args:
         activity_regularizer: Penalty on the outputs, added to `losses`.
@@ -48,14 +49,25 @@ class Layer(Config, Building, Weights, Tracking, Operation):
     def __new__(cls, *args, **kwargs):
         layer = object.__new__(cls)
         attributes = layer.__dict__
-        attributes.update(_init_arguments=(args, kwargs), _initialized=False, _known_specs=set(), _trainable=True, built=False, _losses=[], _path=None,
-                          _build_shapes=None, _building=False)
+        attributes.update(
+            _init_arguments=(args, kwargs),
+            _initialized=False,
+            _known_specs=set(),
+            _trainable=True,
+            built=False,
+            _losses=[],
+            _path=None,
+            _build_shapes=None,
+            _building=False,
+        )
         layer._start_tracking()
         return layer
 
     def __init__(self, *, activity_regularizer=None, trainable=True, dtype=None, autocast=True, name=None, **kwargs):
         if name is not None and (not isinstance(name, str) or "/" in name):
-            raise ValueError(f"Argument `name` must be a string and cannot contain character `/`. Received: name={name!r} (of type {type(name)}). Use '_' instead.")
+            raise ValueError(
+                f"Argument `name` must be a string and cannot contain character `/`. Received: name={name!r} (of type {type(name)}). Use '_' instead."
+            )
         self.__dict__["inbound_nodes"] = []
         self.__dict__["name"] = name or auto_name(self)
         self.__dict__["_initialized"] = True
@@ -83,7 +95,7 @@ class Layer(Config, Building, Weights, Tracking, Operation):
         if kwargs:
             raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}. Check the spelling, or remove them.")
 
-    # -- dtypes ---------------------------------------------------------------------------------------------------------------------------------------
+    # Dtypes
 
     @property
     def dtype_policy(self):
@@ -112,7 +124,7 @@ class Layer(Config, Building, Weights, Tracking, Operation):
     def input_dtype(self) -> str:
         return self.compute_dtype
 
-    # -- calling --------------------------------------------------------------------------------------------------------------------------------------
+    # Calling
 
     def call(self, *args, **kwargs):
         raise NotImplementedError(f"Layer {type(self).__name__} does not have a `call()` method implemented.")
@@ -201,7 +213,9 @@ class Layer(Config, Building, Weights, Tracking, Operation):
             return calling.as_input(value, dtype)
 
         args = tuple([tree.map_structure(convert, value) if isinstance(value, (tuple, list, dict)) else convert(value) for value in args])
-        kwargs = {key: tree.map_structure(convert, value) if isinstance(value, (tuple, list, dict)) else convert(value) for key, value in kwargs.items()}
+        kwargs = {
+            key: tree.map_structure(convert, value) if isinstance(value, (tuple, list, dict)) else convert(value) for key, value in kwargs.items()
+        }
         if not self._allow_non_tensor_positional_args:
             calling.check_positional(args)
         return args, kwargs
@@ -226,8 +240,12 @@ class Layer(Config, Building, Weights, Tracking, Operation):
             masks = calling.masks_of(first)
         if not self.supports_masking:
             if masks is not None:
-                warnings.warn(f"Layer {self.name!r} (of type {type(self).__name__}) was passed an input with a mask attached to it. However, this layer does not support masking "
-                              "and will therefore destroy the mask information. Downstream layers will not see the mask.", stacklevel=4)
+                warnings.warn(
+                    f"Layer {self.name!r} (of type {type(self).__name__}) was passed an input with a mask attached to it. However, this layer does "
+                    "not support masking "
+                    "and will therefore destroy the mask information. Downstream layers will not see the mask.",
+                    stacklevel=4,
+                )
             return
         if masks is None and type(self).compute_mask is Layer.compute_mask:
             return
@@ -244,7 +262,7 @@ class Layer(Config, Building, Weights, Tracking, Operation):
         """The mask of the outputs, given that of the inputs: the same by default."""
         return previous_mask
 
-    # -- what else ------------------------------------------------------------------------------------------------------------------------------------
+    # What else
 
     @property
     def input_spec(self):
@@ -266,7 +284,10 @@ class Layer(Config, Building, Weights, Tracking, Operation):
 
     def _check_initialized(self) -> None:
         if not self._initialized:
-            raise RuntimeError(f"In layer {type(self).__name__!r}, you forgot to call `super().__init__()` as the first statement in the `__init__()` method. Go add it!")
+            raise RuntimeError(
+                f"In layer {type(self).__name__!r}, you forgot to call `super().__init__()` as the first statement in the `__init__()` method. Go "
+                "add it!"
+            )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.__dict__.get('name', '?')}, built={self.built}>"

@@ -23,22 +23,33 @@ class _Merge(Layer):
         self._check_list(input_shape)
         batches = {shape[0] for shape in input_shape if shape and shape[0] is not None}
         if len(batches) > 1:
-            raise ValueError(f"Cannot merge tensors with different batch sizes. Layer {self.name!r} received tensors with shapes {[tuple(s) for s in input_shape]}.")
+            raise ValueError(
+                f"Cannot merge tensors with different batch sizes. Layer {self.name!r} received tensors with shapes "
+                f"{[tuple(s) for s in input_shape]}."
+            )
         self.compute_output_shape(input_shape)
 
     def _check_list(self, input_shape) -> None:
         kind = type(self).__name__
         if not isinstance(input_shape, (tuple, list)) or (input_shape and not isinstance(input_shape[0], (tuple, list))):
-            raise ValueError(f"A `{kind}` layer should be called on a list of inputs. Layer {self.name!r} received: input_shape={input_shape} (not a list of shapes). "
-                             f"Call it as {self.name}([a, b]).")
+            raise ValueError(
+                f"A `{kind}` layer should be called on a list of inputs. Layer {self.name!r} received: input_shape={input_shape} (not a list of "
+                "shapes). "
+                f"Call it as {self.name}([a, b])."
+            )
         count = len(input_shape)
         if count < self.least or (self.most is not None and count > self.most):
             expected = f"exactly {self.least}" if self.least == self.most else f"at least {self.least}"
-            raise ValueError(f"A `{kind}` layer should be called on {expected} inputs. Layer {self.name!r} received {count}: input_shape={list(input_shape)}.")
+            raise ValueError(
+                f"A `{kind}` layer should be called on {expected} inputs. Layer {self.name!r} received {count}: input_shape={list(input_shape)}."
+            )
 
     def call(self, inputs):
         if not isinstance(inputs, (list, tuple)):
-            raise ValueError(f"A `{type(self).__name__}` layer should be called on a list of inputs. Layer {self.name!r} received a single tensor of shape {tuple(inputs.shape)}.")
+            raise ValueError(
+                f"A `{type(self).__name__}` layer should be called on a list of inputs. Layer {self.name!r} received a single tensor of shape "
+                f"{tuple(inputs.shape)}."
+            )
         rank = max(len(x.shape) for x in inputs)
         return self._merge([_raised(x, rank) for x in inputs])
 
@@ -53,8 +64,11 @@ class _Merge(Layer):
         for dims in zip(*shapes):
             known = {dim for dim in dims if dim not in (1, None)}
             if len(known) > 1:
-                raise ValueError(f"Inputs have incompatible shapes. Layer {self.name!r} of type {type(self).__name__} received shapes {[tuple(s) for s in input_shape]}, "
-                                 f"which differ where neither is 1 ({sorted(known)}).")
+                raise ValueError(
+                    f"Inputs have incompatible shapes. Layer {self.name!r} of type {type(self).__name__} received shapes "
+                    f"{[tuple(s) for s in input_shape]}, "
+                    f"which differ where neither is 1 ({sorted(known)})."
+                )
             result.append(known.pop() if known else None if None in dims else 1)
         return tuple(result)
 
@@ -174,15 +188,21 @@ class Concatenate(_Merge):
         shapes = [tuple(shape) for shape in input_shape]
         rank = len(shapes[0])
         if any(len(shape) != rank for shape in shapes) or not -rank <= self.axis < rank:
-            raise ValueError(f"A `Concatenate` layer requires inputs with matching shapes except for the concatenation axis. Layer {self.name!r} with axis={self.axis} "
-                             f"received: input_shape={shapes}.")
+            raise ValueError(
+                f"A `Concatenate` layer requires inputs with matching shapes except for the concatenation axis. Layer {self.name!r} with "
+                f"axis={self.axis} "
+                f"received: input_shape={shapes}."
+            )
         axis = self.axis % rank
         result = []
         for i, dims in enumerate(zip(*shapes)):
             known = {dim for dim in dims if dim is not None}
             if i != axis and len(known) > 1:
-                raise ValueError(f"A `Concatenate` layer requires inputs with matching shapes except for the concatenation axis. Layer {self.name!r} with axis={self.axis} "
-                                 f"received: input_shape={shapes}, which differ in axis {i}.")
+                raise ValueError(
+                    f"A `Concatenate` layer requires inputs with matching shapes except for the concatenation axis. Layer {self.name!r} with "
+                    f"axis={self.axis} "
+                    f"received: input_shape={shapes}, which differ in axis {i}."
+                )
             result.append(known.pop() if known and i != axis else None if None in dims else sum(dims) if i == axis else dims[0])
         return tuple(result)
 
@@ -234,7 +254,10 @@ class Dot(_Merge):
         first, second = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
         for axis, shape in ((first, a), (second, b)):
             if not -len(shape) <= axis < len(shape) or axis % len(shape) == 0:
-                raise ValueError(f"`axes` of Dot must name axes after the batch axis. Layer {self.name!r} has axes={self.axes}, but received shapes {tuple(a)} and {tuple(b)}.")
+                raise ValueError(
+                    f"`axes` of Dot must name axes after the batch axis. Layer {self.name!r} has axes={self.axes}, but received shapes {tuple(a)} "
+                    f"and {tuple(b)}."
+                )
         return first % len(a), second % len(b)
 
     def call(self, inputs):
@@ -252,8 +275,11 @@ class Dot(_Merge):
         a, b = input_shape
         i, j = self._pair_axes(a, b)
         if a[i] != b[j] and None not in (a[i], b[j]):
-            raise ValueError(f"Incompatible input shapes: axis values {a[i]} (at axis {i}) != {b[j]} (at axis {j}). Layer {self.name!r} received full input shapes: "
-                             f"{tuple(a)}, {tuple(b)}. Choose other `axes`.")
+            raise ValueError(
+                f"Incompatible input shapes: axis values {a[i]} (at axis {i}) != {b[j]} (at axis {j}). Layer {self.name!r} received full input "
+                "shapes: "
+                f"{tuple(a)}, {tuple(b)}. Choose other `axes`."
+            )
         return (a[0], *((*_without(a, i), *_without(b, j)) or (1,)))
 
     def compute_mask(self, inputs, mask=None):

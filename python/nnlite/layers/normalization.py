@@ -24,17 +24,27 @@ class _Scaled(Layer):
 
     def _add_scale(self, shape) -> None:
         if any(dim is None for dim in shape):
-            raise ValueError(f"The normalized axes must be known. Layer {self.name!r} of type {type(self).__name__} with axis={self.axis} would need weights of shape {tuple(shape)}. "
-                             "Give their sizes in Input(shape=...).")
+            raise ValueError(
+                f"The normalized axes must be known. Layer {self.name!r} of type {type(self).__name__} with axis={self.axis} would need weights of "
+                f"shape {tuple(shape)}. "
+                "Give their sizes in Input(shape=...)."
+            )
         if self.scale:
-            self.gamma = self.add_weight(name="gamma", shape=shape, initializer=self.gamma_initializer, regularizer=self.gamma_regularizer, constraint=self.gamma_constraint)
+            self.gamma = self.add_weight(
+                name="gamma", shape=shape, initializer=self.gamma_initializer, regularizer=self.gamma_regularizer, constraint=self.gamma_constraint
+            )
         if self.center:
-            self.beta = self.add_weight(name="beta", shape=shape, initializer=self.beta_initializer, regularizer=self.beta_regularizer, constraint=self.beta_constraint)
+            self.beta = self.add_weight(
+                name="beta", shape=shape, initializer=self.beta_initializer, regularizer=self.beta_regularizer, constraint=self.beta_constraint
+            )
 
     def _check_axes(self, axes, input_shape) -> None:
         rank = len(input_shape)
         if any(not -rank <= axis < rank for axis in axes):
-            raise ValueError(f"`axis` of {type(self).__name__} must name axes of the input. Layer {self.name!r} has axis={self.axis}, but received input_shape={tuple(input_shape)}.")
+            raise ValueError(
+                f"`axis` of {type(self).__name__} must name axes of the input. Layer {self.name!r} has axis={self.axis}, but received "
+                f"input_shape={tuple(input_shape)}."
+            )
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
@@ -61,14 +71,31 @@ class LayerNormalization(_Scaled):
     [[-1.0, 1.0]]
     """
 
-    def __init__(self, axis=-1, epsilon=0.001, center=True, scale=True, beta_initializer="zeros", gamma_initializer="ones", beta_regularizer=None, gamma_regularizer=None,
-                 beta_constraint=None, gamma_constraint=None, **kwargs):
+    def __init__(
+        self,
+        axis=-1,
+        epsilon=0.001,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        **kwargs,
+    ):
         rms_scaling = kwargs.pop("rms_scaling", False)
         super().__init__(**kwargs)
         self.axis = axis if isinstance(axis, int) else _axis_list(axis, "LayerNormalization")
         self.epsilon = epsilon
         self.rms_scaling = rms_scaling
-        self._start(center and not rms_scaling, scale or rms_scaling, (beta_initializer, beta_regularizer, beta_constraint), (gamma_initializer, gamma_regularizer, gamma_constraint))
+        self._start(
+            center and not rms_scaling,
+            scale or rms_scaling,
+            (beta_initializer, beta_regularizer, beta_constraint),
+            (gamma_initializer, gamma_regularizer, gamma_constraint),
+        )
 
     def build(self, input_shape):
         self.axis = _axis_list(self.axis, "LayerNormalization")
@@ -100,8 +127,21 @@ class GroupNormalization(_Scaled):
     (2, 5, 4)
     """
 
-    def __init__(self, groups=32, axis=-1, epsilon=0.001, center=True, scale=True, beta_initializer="zeros", gamma_initializer="ones", beta_regularizer=None, gamma_regularizer=None,
-                 beta_constraint=None, gamma_constraint=None, **kwargs):
+    def __init__(
+        self,
+        groups=32,
+        axis=-1,
+        epsilon=0.001,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.groups = groups if groups == -1 else positive_int(groups, "groups", "GroupNormalization")
         self.axis = axis
@@ -115,8 +155,11 @@ class GroupNormalization(_Scaled):
             if self.groups == -1:
                 self.groups = channels
             if channels % self.groups:
-                raise ValueError(f"The number of channels must be a multiple of `groups`. Layer {self.name!r} has groups={self.groups}, but its input has {channels} channels "
-                                 f"(input_shape={tuple(input_shape)}).")
+                raise ValueError(
+                    f"The number of channels must be a multiple of `groups`. Layer {self.name!r} has groups={self.groups}, but its input has "
+                    f"{channels} channels "
+                    f"(input_shape={tuple(input_shape)})."
+                )
         self._add_scale((channels,))
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: channels})
 
@@ -171,7 +214,7 @@ class UnitNormalization(Layer):
     """Divides every sample by its L2 norm over `axis`.
 
     >>> import nnlite, numpy as np
-    >>> nnlite.layers.UnitNormalization()(np.array([[3.0, 4.0]])).numpy().round(2).tolist()
+    >>> nnlite.layers.UnitNormalization(dtype="float64")(np.array([[3.0, 4.0]])).numpy().round(2).tolist()
     [[0.6, 0.8]]
     """
 
@@ -190,7 +233,10 @@ class UnitNormalization(Layer):
     def compute_output_shape(self, input_shape):
         for axis in _axis_list(self.axis, "UnitNormalization"):
             if not -len(input_shape) <= axis < len(input_shape):
-                raise ValueError(f"`axis` of UnitNormalization must name axes of the input. Layer {self.name!r} has axis={self.axis}, but received input_shape={tuple(input_shape)}.")
+                raise ValueError(
+                    f"`axis` of UnitNormalization must name axes of the input. Layer {self.name!r} has axis={self.axis}, but received "
+                    f"input_shape={tuple(input_shape)}."
+                )
         return tuple(input_shape)
 
     def get_config(self):

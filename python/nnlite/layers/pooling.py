@@ -26,8 +26,11 @@ class _Pooling(Layer):
         first = 1 if self.data_format == "channels_last" else 2
         sizes = [self._length(size, i) for i, size in enumerate(input_shape[first : first + self.rank])]
         if any(size is not None and size < 1 for size in sizes):
-            raise ValueError(f"Computed output size would be zero or negative. Layer {self.name!r} received input_shape={tuple(input_shape)} with pool_size={self.pool_size}, "
-                             f"strides={self.strides}, padding={self.padding!r}. Use a larger input, a smaller pool, or padding='same'.")
+            raise ValueError(
+                f"Computed output size would be zero or negative. Layer {self.name!r} received input_shape={tuple(input_shape)} with "
+                f"pool_size={self.pool_size}, "
+                f"strides={self.strides}, padding={self.padding!r}. Use a larger input, a smaller pool, or padding='same'."
+            )
         if self.data_format == "channels_last":
             return (input_shape[0], *sizes, input_shape[-1])
         return (input_shape[0], input_shape[1], *sizes)
@@ -39,7 +42,13 @@ class _Pooling(Layer):
         return -(-size // stride) if self.padding == "same" else (size - self.pool_size[axis]) // stride + 1
 
     def get_config(self):
-        return {**super().get_config(), "pool_size": self.pool_size, "padding": self.padding, "strides": self.strides, "data_format": self.data_format}
+        return {
+            **super().get_config(),
+            "pool_size": self.pool_size,
+            "padding": self.padding,
+            "strides": self.strides,
+            "data_format": self.data_format,
+        }
 
 
 class _MaxPooling(_Pooling):

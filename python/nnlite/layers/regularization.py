@@ -41,7 +41,9 @@ class Dropout(_Random):
         self.rate = fraction(rate, "rate", type(self).__name__)
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
         if any(dim is not None and (not isinstance(dim, int) or dim < 1) for dim in self.noise_shape or ()):
-            raise ValueError(f"Invalid `noise_shape` of Dropout: its entries must be positive integers or None. Received: noise_shape={noise_shape!r}.")
+            raise ValueError(
+                f"Invalid `noise_shape` of Dropout: its entries must be positive integers or None. Received: noise_shape={noise_shape!r}."
+            )
         self._start(seed)
 
     def _start(self, seed) -> None:

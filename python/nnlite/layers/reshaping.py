@@ -55,7 +55,9 @@ class Reshape(Layer):
         super().__init__(**kwargs)
         self.target_shape = tuple(int(dim) for dim in target_shape)
         if sum(dim == -1 for dim in self.target_shape) > 1:
-            raise ValueError(f"There must be at most one unknown dimension (-1) in the `target_shape` of Reshape. Received: target_shape={target_shape}.")
+            raise ValueError(
+                f"There must be at most one unknown dimension (-1) in the `target_shape` of Reshape. Received: target_shape={target_shape}."
+            )
         self._build_at_init()
 
     def call(self, inputs):
@@ -68,8 +70,10 @@ class Reshape(Layer):
             return tuple(None if dim == -1 else dim for dim in self.target_shape)
         size = math.prod(shape)
         if (-1 in self.target_shape and (known == 0 or size % known)) or (-1 not in self.target_shape and size != known):
-            raise ValueError(f"The total size of a sample must be unchanged. Layer {self.name!r} received samples of shape {tuple(shape)} ({size} values), "
-                             f"which cannot become target_shape={self.target_shape}.")
+            raise ValueError(
+                f"The total size of a sample must be unchanged. Layer {self.name!r} received samples of shape {tuple(shape)} ({size} values), "
+                f"which cannot become target_shape={self.target_shape}."
+            )
         return tuple(size // known if dim == -1 else dim for dim in self.target_shape)
 
     def compute_output_shape(self, input_shape):
@@ -94,8 +98,10 @@ class Permute(Layer):
         super().__init__(**kwargs)
         self.dims = tuple(dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
-            raise ValueError("Invalid permutation argument `dims` for Permute Layer. The set of indices in `dims` must be consecutive and start from 1. "
-                             f"Received dims={self.dims}.")
+            raise ValueError(
+                "Invalid permutation argument `dims` for Permute Layer. The set of indices in `dims` must be consecutive and start from 1. "
+                f"Received dims={self.dims}."
+            )
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
 
     def call(self, inputs):

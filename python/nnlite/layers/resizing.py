@@ -33,7 +33,9 @@ class _Spatial(Layer):
     def _change_sizes(self, input_shape, change) -> tuple:
         """The shape with `change(size, i)` applied to every known spatial size."""
         first = self._first_axis
-        return tuple(dim if dim is None or not first <= axis < first + self.rank else change(dim, axis - first) for axis, dim in enumerate(input_shape))
+        return tuple(
+            dim if dim is None or not first <= axis < first + self.rank else change(dim, axis - first) for axis, dim in enumerate(input_shape)
+        )
 
 
 class _ZeroPadding(_Spatial):
@@ -107,8 +109,11 @@ class _Cropping(_Spatial):
         shape = inputs.shape
         for (before, after), size in zip(pairs, shape[first : first + self.rank]):
             if before + after >= size:
-                raise ValueError(f"Values in `cropping` argument should be smaller than the corresponding spatial dimension of the input. Layer {self.name!r} received "
-                                 f"inputs.shape={shape}, cropping={self.cropping}.")
+                raise ValueError(
+                    f"Values in `cropping` argument should be smaller than the corresponding spatial dimension of the input. Layer {self.name!r} "
+                    "received "
+                    f"inputs.shape={shape}, cropping={self.cropping}."
+                )
         cuts = [slice(None)] * len(shape)
         cuts[first : first + self.rank] = [slice(before, size - after) for (before, after), size in zip(pairs, shape[first : first + self.rank])]
         return inputs[tuple(cuts)]

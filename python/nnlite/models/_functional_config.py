@@ -23,15 +23,18 @@ def functional_config(model) -> dict:
             entry = serialize_keras_object(operation)
             calls = [(node.args, node.kwargs) for node in nodes if node.input_tensors]
         entry["name"] = operation.name
-        entry["inbound_nodes"] = [
-            {"args": _serialize(args, numbers), "kwargs": _serialize(kwargs, numbers)} for args, kwargs in calls
-        ]
+        entry["inbound_nodes"] = [{"args": _serialize(args, numbers), "kwargs": _serialize(kwargs, numbers)} for args, kwargs in calls]
         entry["config"] = serialize_keras_object(entry["config"])
         if not calls:
             entry.pop("build_config", None)
         entries.append(entry)
-    return {"name": model.name, "trainable": model.trainable, "layers": entries, "input_layers": _positions(model._inputs_struct, numbers),
-            "output_layers": _positions(model._outputs_struct, numbers)}
+    return {
+        "name": model.name,
+        "trainable": model.trainable,
+        "layers": entries,
+        "input_layers": _positions(model._inputs_struct, numbers),
+        "output_layers": _positions(model._outputs_struct, numbers),
+    }
 
 
 def _node_numbers(graph) -> dict:
@@ -57,7 +60,10 @@ def _serialize(structure, numbers: dict):
 
     def leaf(value):
         if isinstance(value, KerasTensor):
-            return {"class_name": "__keras_tensor__", "config": {"shape": value.shape, "dtype": value.dtype, "keras_history": _position(value, numbers)}}
+            return {
+                "class_name": "__keras_tensor__",
+                "config": {"shape": value.shape, "dtype": value.dtype, "keras_history": _position(value, numbers)},
+            }
         return serialize_keras_object(value)
 
     return tree.map_structure(leaf, structure)
@@ -110,7 +116,10 @@ class _Builder:
                 if not self._try(*call):
                     later.append(call)
             if len(later) == len(self.waiting):
-                raise ValueError(f"The config of model {config.get('name')!r} is damaged: the inputs of {sorted({call[0] for call in later})} are made by no layer of it.")
+                raise ValueError(
+                    f"The config of model {config.get('name')!r} is damaged: the inputs of {sorted({call[0] for call in later})} are made by no "
+                    "layer of it."
+                )
             self.waiting = later
 
     def _try(self, name: str, number: int, node: dict, extra: dict) -> bool:

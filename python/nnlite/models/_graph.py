@@ -55,8 +55,10 @@ class LayerGraph:
     def _disconnected(self, tensor, node, output) -> None:
         names = [t.history[0].name for t in self.inputs if t.history is not None]
         raise ValueError(
-            f"The graph of model {self.model_name!r} is disconnected: output {node_of(output).operation.name!r} (shape {output.shape}) is not connected to `inputs`: it needs "
-            f"{node.operation.name!r} (shape {tensor.shape}), which is not among them. The model's inputs are {names}. Add the missing Input to `inputs`."
+            f"The graph of model {self.model_name!r} is disconnected: output {node_of(output).operation.name!r} (shape {output.shape}) is not "
+            "connected to `inputs`: it needs "
+            f"{node.operation.name!r} (shape {tensor.shape}), which is not among them. The model's inputs are {names}. Add the missing Input to "
+            "`inputs`."
         )
 
     def _measure(self, finished: list) -> dict:
@@ -86,7 +88,10 @@ class LayerGraph:
             seen.setdefault(operation.name, []).append(operation)
         for name, operations in seen.items():
             if len(operations) > 1:
-                raise ValueError(f"The name {name!r} is used {len(operations)} times in the model {self.model_name!r}. All operation names should be unique. Pass other names.")
+                raise ValueError(
+                    f"The name {name!r} is used {len(operations)} times in the model {self.model_name!r}. All operation names should be unique. Pass "
+                    "other names."
+                )
 
     @property
     def is_chain(self) -> bool:
@@ -111,6 +116,11 @@ def check_tensors(what: str, tensors) -> None:
         raise ValueError(f"A functional model needs at least one tensor in `{what}`; received {what}={tensors!r}.")
     for tensor in flat:
         if not isinstance(tensor, KerasTensor):
-            raise ValueError(f"All `{what}` values must be KerasTensors. Received: {what}={tensors!r} including invalid value {tensor!r} of type {type(tensor)}. Start from Input().")
+            raise ValueError(
+                f"All `{what}` values must be KerasTensors. Received: {what}={tensors!r} including invalid value {tensor!r} of type {type(tensor)}. "
+                "Start from Input()."
+            )
         if tensor.history is None:
-            raise ValueError(f"The tensor {tensor!r} in `{what}` was not made by Input(), a layer or a function of nnlite.ops, so a model cannot follow it.")
+            raise ValueError(
+                f"The tensor {tensor!r} in `{what}` was not made by Input(), a layer or a function of nnlite.ops, so a model cannot follow it."
+            )

@@ -5,27 +5,83 @@ from __future__ import annotations
 import inspect
 import re
 
-from nnlite import ops
+from nnlite import ops, tree
 from nnlite.graph.symbolic import FunctionOperation, KerasTensor
-from nnlite import tree
 
 # Parameters that take tensors stay arguments of the call; all others are configuration.
-_TENSORS = frozenset((
-    "x", "x1", "x2", "x3", "xs", "y", "a", "b", "v", "inputs", "input", "kernel", "depthwise_kernel", "pointwise_kernel", "condition", "indices", "array", "arrays", "operands", "key",
-    "mean", "variance", "offset", "scale", "gamma", "beta", "target", "output", "updates", "start_indices", "start", "stop", "fill_value", "bins", "images", "query", "value",
-    "values", "sequences", "data", "segment_ids", "targets", "predictions", "sorted_sequence", "fill", "weights", "v1", "v2", "transform", "coordinates",
-))
+_TENSORS = frozenset(
+    (
+        "x",
+        "x1",
+        "x2",
+        "x3",
+        "xs",
+        "y",
+        "a",
+        "b",
+        "v",
+        "inputs",
+        "input",
+        "kernel",
+        "depthwise_kernel",
+        "pointwise_kernel",
+        "condition",
+        "indices",
+        "array",
+        "arrays",
+        "operands",
+        "key",
+        "mean",
+        "variance",
+        "offset",
+        "scale",
+        "gamma",
+        "beta",
+        "target",
+        "output",
+        "updates",
+        "start_indices",
+        "start",
+        "stop",
+        "fill_value",
+        "bins",
+        "images",
+        "query",
+        "value",
+        "values",
+        "sequences",
+        "data",
+        "segment_ids",
+        "targets",
+        "predictions",
+        "sorted_sequence",
+        "fill",
+        "weights",
+        "v1",
+        "v2",
+        "transform",
+        "coordinates",
+    )
+)
 # Parameters that are configuration although their name is that of a tensor elsewhere, by function.
 _CONFIGURED = {"resize": {"fill_value"}, "pad_images": {"fill_value"}}
 _MODULES = {
-    "nn": "average_pool batch_normalization binary_crossentropy categorical_crossentropy celu conv conv_transpose ctc_decode ctc_loss depth_to_space depthwise_conv dot_product_attention elu "
-          "gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh layer_normalization leaky_relu log_sigmoid log_softmax max_pool moments multi_hot normalize one_hot polar psnr relu relu6 "
-          "rms_normalization selu separable_conv sigmoid silu soft_shrink softmax softplus softsign space_to_depth sparse_categorical_crossentropy sparse_plus sparse_sigmoid sparsemax "
-          "squareplus tanh_shrink threshold unfold adaptive_average_pool adaptive_max_pool fold",
+    "nn": (
+        "average_pool batch_normalization binary_crossentropy categorical_crossentropy celu conv conv_transpose ctc_decode ctc_loss "
+        "depth_to_space depthwise_conv dot_product_attention elu gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh layer_normalization "
+        "leaky_relu log_sigmoid log_softmax max_pool moments multi_hot normalize one_hot polar psnr relu relu6 rms_normalization selu "
+        "separable_conv sigmoid silu soft_shrink softmax softplus softsign space_to_depth sparse_categorical_crossentropy sparse_plus "
+        "sparse_sigmoid sparsemax squareplus tanh_shrink threshold unfold adaptive_average_pool adaptive_max_pool fold"
+    ),
     "linalg": "cholesky cholesky_inverse det eig eigh inv jvp lstsq lu_factor matrix_rank norm pinv qr solve solve_triangular svd",
-    "image": "affine_transform crop_images elastic_transform extract_patches gaussian_blur hsv_to_rgb map_coordinates pad_images perspective_transform resize rgb_to_grayscale rgb_to_hsv "
-             "scale_and_translate",
-    "math": "cdist erf erfc erfinv extract_sequences fft fft2 ifft2 in_top_k irfft istft logdet logsumexp rfft rsqrt segment_max segment_min segment_prod segment_sum stft top_k",
+    "image": (
+        "affine_transform crop_images elastic_transform extract_patches gaussian_blur hsv_to_rgb map_coordinates pad_images "
+        "perspective_transform resize rgb_to_grayscale rgb_to_hsv scale_and_translate"
+    ),
+    "math": (
+        "cdist erf erfc erfinv extract_sequences fft fft2 ifft2 in_top_k irfft istft logdet logsumexp rfft rsqrt segment_max segment_min "
+        "segment_prod segment_sum stft top_k"
+    ),
     "core": "cast cond scatter scatter_update slice slice_update stop_gradient switch unstack saturate_cast",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}

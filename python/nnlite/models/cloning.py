@@ -28,10 +28,15 @@ def clone_model(model, input_tensors=None, clone_function=None, call_function=No
     if kwargs:
         raise ValueError(f"clone_model() got unexpected arguments {sorted(kwargs)}.")
     if isinstance(model, Sequential) and call_function is not None:
-        raise ValueError(f"`call_function` argument is not supported with Sequential models; received call_function={call_function}, model={model.name!r}.")
+        raise ValueError(
+            f"`call_function` argument is not supported with Sequential models; received call_function={call_function}, model={model.name!r}."
+        )
     if not isinstance(model, (Sequential, Functional)):
         if input_tensors is not None or clone_function is not None or call_function is not None:
-            raise ValueError(f"Only Sequential and functional models can be cloned with input_tensors, clone_function or call_function; received {model!r}. Pass the model alone.")
+            raise ValueError(
+                f"Only Sequential and functional models can be cloned with input_tensors, clone_function or call_function; received {model!r}. Pass "
+                "the model alone."
+            )
         return type(model).from_config(model.get_config())
     clone = _layer_cloner(clone_function or _twin, recursive, clone_function is not None)
     if isinstance(model, Sequential):
@@ -59,7 +64,9 @@ def _clone_sequential(model, clone, input_tensors):
     if input_tensors is not None:
         tensors = tree.flatten(input_tensors)
         if len(tensors) != 1 or not isinstance(tensors[0], KerasTensor):
-            raise ValueError(f"A Sequential model has one input; clone_model() of {model.name!r} received input_tensors={input_tensors!r}. Pass one KerasTensor.")
+            raise ValueError(
+                f"A Sequential model has one input; clone_model() of {model.name!r} received input_tensors={input_tensors!r}. Pass one KerasTensor."
+            )
         copy.add(InputLayer(input_tensor=tensors[0]) if not isinstance(tensors[0].history[0], InputLayer) else tensors[0], rebuild=False)
     elif isinstance(model._layers[0] if model._layers else None, InputLayer):
         first = model._layers[0]
@@ -77,13 +84,18 @@ def _clone_functional(model, clone, input_tensors, call_function):
     else:
         inputs = input_tensors
         if len(tree.flatten(inputs)) != len(model.inputs):
-            raise ValueError(f"Model {model.name!r} has {len(model.inputs)} inputs; clone_model() received {len(tree.flatten(inputs))} input_tensors. Pass one for each.")
+            raise ValueError(
+                f"Model {model.name!r} has {len(model.inputs)} inputs; clone_model() received {len(tree.flatten(inputs))} input_tensors. Pass one "
+                "for each."
+            )
     values.update(zip(map(id, model.inputs), tree.flatten(inputs)))
     copies: dict = {}
     for node in model._graph.nodes:
         operation = node.operation
         if operation not in copies:
-            copies[operation] = FunctionOperation(operation.function, operation.name) if isinstance(operation, FunctionOperation) else clone(operation)
+            copies[operation] = (
+                FunctionOperation(operation.function, operation.name) if isinstance(operation, FunctionOperation) else clone(operation)
+            )
         args, kwargs = tree.map_structure(lambda leaf: values[id(leaf)] if isinstance(leaf, KerasTensor) else leaf, (node.args, node.kwargs))
         result = _call(copies[operation], args, kwargs, call_function)
         values.update(zip(map(id, node.output_tensors), tree.flatten(result)))

@@ -49,11 +49,15 @@ class Functional(Model):
         graph = LayerGraph(inputs, outputs, self.name)
         layers = [operation for operation in graph.operations if isinstance(operation, Layer)]
         # Structures go in as they are: the containers belong to the caller's model description, not to the tracker.
-        self.__dict__.update(_graph=graph, _inputs_struct=inputs, _outputs_struct=outputs, inputs=graph.inputs, outputs=graph.outputs, _layers=layers, built=True)
+        self.__dict__.update(
+            _graph=graph, _inputs_struct=inputs, _outputs_struct=outputs, inputs=graph.inputs, outputs=graph.outputs, _layers=layers, built=True
+        )
         self.__dict__["_program"] = [_Instruction(node) for node in graph.nodes]
         names = [tensor.history[0].name for tensor in graph.outputs]
         self.__dict__["output_names"] = _unique(names)
-        keys = sorted(inputs) if isinstance(inputs, dict) and len(inputs) == len(graph.inputs) else [tensor.history[0].name for tensor in graph.inputs]
+        keys = (
+            sorted(inputs) if isinstance(inputs, dict) and len(inputs) == len(graph.inputs) else [tensor.history[0].name for tensor in graph.inputs]
+        )
         self.__dict__["_specs"] = [_input_spec(tensor, key) for tensor, key in zip(graph.inputs, keys)]
         self._bump()
 
@@ -61,8 +65,12 @@ class Functional(Model):
         if isinstance(inputs, dict):
             for key, tensor in inputs.items():
                 if isinstance(tensor, KerasTensor) and tensor.history[0].name != key:
-                    warnings.warn(f"The input dict's keys should be the names of the inputs: key {key!r} belongs to the Input named {tensor.history[0].name!r}. "
-                                  f"Change it to Input(..., name={key!r}).", stacklevel=4)
+                    warnings.warn(
+                        f"The input dict's keys should be the names of the inputs: key {key!r} belongs to the Input named "
+                        f"{tensor.history[0].name!r}. "
+                        f"Change it to Input(..., name={key!r}).",
+                        stacklevel=4,
+                    )
 
     @property
     def layers(self) -> list:
@@ -126,8 +134,10 @@ class Functional(Model):
         """The inputs as tensors in the order of `self.inputs`, with the dtypes and ranks of the Inputs."""
         flat = self._flat_inputs(inputs)
         if len(flat) != len(self.inputs):
-            raise ValueError(f"Model {self.name!r} has {len(self.inputs)} input(s) named {self.input_names}, but it was called on {len(flat)}. "
-                             f"Pass {'a list of them, or a dict by name' if len(self.inputs) > 1 else 'one array or tensor'}.")
+            raise ValueError(
+                f"Model {self.name!r} has {len(self.inputs)} input(s) named {self.input_names}, but it was called on {len(flat)}. "
+                f"Pass {'a list of them, or a dict by name' if len(self.inputs) > 1 else 'one array or tensor'}."
+            )
         tensors = [self._as_declared(value, reference) for value, reference in zip(flat, self.inputs)]
         if mask is not None:
             for tensor, m in zip(tensors, tree.flatten(mask) if isinstance(mask, (list, tuple, dict)) else [mask]):
@@ -198,7 +208,9 @@ class _Instruction:
         self.single_output = self.outputs[0] if isinstance(node.outputs, KerasTensor) else None
 
     def run(self, values: dict, training) -> None:
-        """Takes the arguments out of `values` and puts the outputs in. The model's mode, when it has one, goes before the one the graph was written with."""
+        """Takes the arguments out of `values` and puts the outputs in. The model's mode, when it has one, goes before the one the graph was written
+        with.
+        """
         mode = self.training if training is None or not self.takes_training else training
         if self.single is not None:
             result = self.call(values[self.single]) if mode is None else self.call(values[self.single], training=mode)
@@ -222,8 +234,11 @@ def _with_rank(tensor, reference: KerasTensor, model_name: str):
         return ops.squeeze(tensor, -1)
     if rank == expected - 1 and reference.shape[-1] == 1:
         return ops.expand_dims(tensor, -1)
-    raise ValueError(f"Invalid input shape for input {reference.history[0].name!r} of model {model_name!r}: expected shape {reference.shape}, but it was called on shape "
-                     f"{tuple(tensor.shape)}. The first axis is the batch axis: a single sample needs x[None].")
+    raise ValueError(
+        f"Invalid input shape for input {reference.history[0].name!r} of model {model_name!r}: expected shape {reference.shape}, but it was called "
+        "on shape "
+        f"{tuple(tensor.shape)}. The first axis is the batch axis: a single sample needs x[None]."
+    )
 
 
 def _input_spec(tensor: KerasTensor, key: str) -> InputSpec:

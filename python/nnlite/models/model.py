@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nnlite import tree
 from nnlite.layers.layer import Layer
 from nnlite.models._inference import InferenceCache
 from nnlite.training.trainer import Trainer
@@ -69,7 +68,9 @@ class Model(Trainer, Layer):
 
     @layers.setter
     def layers(self, _) -> None:
-        raise AttributeError(f"`Model.layers` attribute is reserved and should not be used; model {self.name!r} tried to set it. Please use another name.")
+        raise AttributeError(
+            f"`Model.layers` attribute is reserved and should not be used; model {self.name!r} tried to set it. Please use another name."
+        )
 
     def get_layer(self, name=None, index=None):
         """A layer by name or by position in `layers`."""
@@ -168,5 +169,3 @@ def _derive_from(cls: type, functional: type) -> None:
             _derive_from(base, functional)
     if Model in cls.__bases__:
         cls.__bases__ = tuple(functional if base is Model else base for base in cls.__bases__)
-
-

@@ -46,7 +46,7 @@ class Sequential(Model):
                 self.add(layer, rebuild=False)
             self._rebuild()
 
-    # -- the stack ------------------------------------------------------------------------------------------------------------------------------------
+    # The stack
 
     @property
     def layers(self) -> list:
@@ -63,14 +63,19 @@ class Sequential(Model):
         if isinstance(layer, KerasTensor) and layer.history is not None and isinstance(layer.history[0], InputLayer):
             layer = layer.history[0]
         if not isinstance(layer, Layer):
-            raise ValueError(f"Only instances of `Layer` can be added to a Sequential model. Model {self.name!r} received: {layer!r} (of type {type(layer)}). "
-                             "Wrap functions in nnlite.layers.Lambda.")
+            raise ValueError(
+                f"Only instances of `Layer` can be added to a Sequential model. Model {self.name!r} received: {layer!r} (of type {type(layer)}). "
+                "Wrap functions in nnlite.layers.Lambda."
+            )
         self._check_name(layer)
         shape = layer.__dict__.get("_batch_input_shape")
         if not self._layers and shape is not None and not isinstance(layer, InputLayer):
             self._layers.append(InputLayer(batch_shape=shape, dtype=layer.compute_dtype if layer.autocast else None))
         if isinstance(layer, InputLayer) and self._layers and isinstance(self._layers[0], InputLayer):
-            raise ValueError(f"Sequential model {self.name!r} has already been configured to use input shape {self._layers[0].batch_shape}. You cannot add a different Input layer to it.")
+            raise ValueError(
+                f"Sequential model {self.name!r} has already been configured to use input shape {self._layers[0].batch_shape}. You cannot add a "
+                "different Input layer to it."
+            )
         self._layers.append(layer)
         self._bump()
         if rebuild:
@@ -80,8 +85,11 @@ class Sequential(Model):
 
     def _check_name(self, layer) -> None:
         if any(other.name == layer.name for other in self._layers):
-            raise ValueError(f"All layers added to a Sequential model should have unique names. Name {layer.name!r} is already the name of a layer in model {self.name!r}. "
-                             "Update the `name` argument to pass a unique name.")
+            raise ValueError(
+                f"All layers added to a Sequential model should have unique names. Name {layer.name!r} is already the name of a layer in model "
+                f"{self.name!r}. "
+                "Update the `name` argument to pass a unique name."
+            )
 
     def pop(self, rebuild=True):
         """Removes the last layer and returns it."""
@@ -108,7 +116,7 @@ class Sequential(Model):
         elif isinstance(first, Model) and first.built and getattr(first, "inputs", None) and len(first.inputs) == 1:
             self.build(first.inputs[0].shape)
 
-    # -- building -------------------------------------------------------------------------------------------------------------------------------------
+    # Building
 
     def build(self, input_shape=None):
         """Builds all layers for inputs of that shape (batch axis first)."""
@@ -134,10 +142,16 @@ class Sequential(Model):
         except NotImplementedError:
             return None  # a layer whose output shape cannot be found: the model stays a plain loop
         except TypeError as error:
-            required = [p for p in inspect.signature(layer.call).parameters.values() if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+            required = [
+                p
+                for p in inspect.signature(layer.call).parameters.values()
+                if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+            ]
             if len(required) > 1:
-                raise ValueError(f"Layers added to a Sequential model can only have a single positional argument, the input tensor. Layer {layer.name!r} "
-                                 f"({type(layer).__name__}) has multiple positional arguments: {[p.name for p in required]}.") from error
+                raise ValueError(
+                    f"Layers added to a Sequential model can only have a single positional argument, the input tensor. Layer {layer.name!r} "
+                    f"({type(layer).__name__}) has multiple positional arguments: {[p.name for p in required]}."
+                ) from error
             raise
 
     @property
@@ -150,7 +164,10 @@ class Sequential(Model):
         inputs = next(iter(arguments.values()))
         shape = getattr(inputs, "shape", None)
         if shape is None:
-            raise ValueError(f"A Sequential model is called on one tensor; model {self.name!r} received {type(inputs).__name__}. Use Model(inputs, outputs) for several inputs.")
+            raise ValueError(
+                f"A Sequential model is called on one tensor; model {self.name!r} received {type(inputs).__name__}. Use Model(inputs, outputs) for "
+                "several inputs."
+            )
         if not self._layers:
             raise ValueError(f"Sequential model {self.name!r} cannot be built because it has no layers. Call `model.add(layer)`.")
         shape = tuple(shape)
@@ -164,7 +181,7 @@ class Sequential(Model):
             super()._finish_build(shapes)
             self.__dict__["_locked"] = False  # layers may be added later
 
-    # -- calling --------------------------------------------------------------------------------------------------------------------------------------
+    # Calling
 
     @property
     def input_spec(self):
@@ -191,7 +208,7 @@ class Sequential(Model):
     def compute_output_spec(self, inputs, training=None, mask=None, **kwargs):
         return self._infer(self.call, (inputs,), {"training": training, "mask": mask})
 
-    # -- shapes and tensors ---------------------------------------------------------------------------------------------------------------------------
+    # Shapes and tensors
 
     def _from_functional(self, what: str):
         if self._functional_name is None:
@@ -230,7 +247,7 @@ class Sequential(Model):
     def output_names(self) -> list:
         return self._from_functional("output_names")
 
-    # -- config ---------------------------------------------------------------------------------------------------------------------------------------
+    # Config
 
     def get_config(self) -> dict:
         from nnlite import dtype_policies

@@ -84,7 +84,8 @@ class L2(Regularizer):
 
 
 class OrthogonalRegularizer(Regularizer):
-    """Pushes the rows (or columns) of a matrix towards being orthogonal: the mean absolute cosine between different ones, times `factor` and half their number of pairs.
+    """Pushes the rows (or columns) of a matrix towards being orthogonal: the mean absolute cosine between different ones, times `factor` and half
+    their number of pairs.
 
     Args:
         factor: Strength.

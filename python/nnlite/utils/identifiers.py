@@ -41,7 +41,9 @@ def resolve(identifier, kind: str, known: dict, base: type):
         return identifier()
     if callable(identifier):
         return identifier
-    raise ValueError(f"Could not interpret {kind} identifier: {identifier!r} (of type {type(identifier).__name__}). Pass a name, an instance or a function.")
+    raise ValueError(
+        f"Could not interpret {kind} identifier: {identifier!r} (of type {type(identifier).__name__}). Pass a name, an instance or a function."
+    )
 
 
 def from_config(config: dict, kind: str, known: dict, custom_objects: dict | None = None):
@@ -51,6 +53,8 @@ def from_config(config: dict, kind: str, known: dict, custom_objects: dict | Non
     name = config.get("class_name")
     cls = (custom_objects or {}).get(name) or known.get(name)
     if cls is not None and inspect.isclass(cls) and isinstance(config.get("config"), dict):
-        inner = {key: deserialize_keras_object(value, custom_objects) if isinstance(value, dict) else value for key, value in config["config"].items()}
+        inner = {
+            key: deserialize_keras_object(value, custom_objects) if isinstance(value, dict) else value for key, value in config["config"].items()
+        }
         return cls.from_config(inner)
     return deserialize_keras_object(config, custom_objects)

@@ -59,7 +59,9 @@ def _column_widths(ends: list, width: int) -> list[int]:
     """Widths of the columns, their borders excluded: each end's share, then all narrowed alike until the table fits."""
     shares = [end - start for start, end in zip([0, *ends], ends)]
     if min(shares) < 4:
-        raise ValueError(f"A summary needs columns of at least 4 characters; line_length={width} leaves {shares}. Use a wider line_length or other positions.")
+        raise ValueError(
+            f"A summary needs columns of at least 4 characters; line_length={width} leaves {shares}. Use a wider line_length or other positions."
+        )
     widths = [share + 2 for share in shares]
     excess = sum(widths) - (width - len(widths) - 1)
     for i in range(len(widths)):
@@ -156,7 +158,9 @@ def _range(model, layer_range) -> slice:
     first = [i for i, name in enumerate(names) if re.match(layer_range[0], name)]
     last = [i for i, name in enumerate(names) if re.match(layer_range[1], name)]
     if not first or not last:
-        raise ValueError(f"Passed layer_names do not match the layer names in the model; received layer_range={layer_range!r}, the layers are {names}.")
+        raise ValueError(
+            f"Passed layer_names do not match the layer names in the model; received layer_range={layer_range!r}, the layers are {names}."
+        )
     return slice(min(first[0], last[-1]), max(first[0], last[-1]) + 1)
 
 
@@ -202,7 +206,11 @@ def _totals(model) -> str:
     all_counts = _count(model.weights)
     trainable = _count(model.trainable_weights)
     other = (all_counts[0] - trainable[0], all_counts[1] - trainable[1])
-    optimizer = _count(model.optimizer.variables) if getattr(model, "compiled", False) and getattr(model, "optimizer", None) is not None and model.optimizer.built else None
+    optimizer = (
+        _count(model.optimizer.variables)
+        if getattr(model, "compiled", False) and getattr(model, "optimizer", None) is not None and model.optimizer.built
+        else None
+    )
     total = all_counts if optimizer is None else (all_counts[0] + optimizer[0], all_counts[1] + optimizer[1])
     lines = [_total("Total", total), _total("Trainable", trainable), _total("Non-trainable", other)]
     if optimizer is not None:
