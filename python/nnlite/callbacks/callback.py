@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from nnlite import tree
 
-_BATCH_HOOKS = {
-    "train": ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"),
-    "test": ("on_test_batch_begin", "on_test_batch_end"),
-    "predict": ("on_predict_batch_begin", "on_predict_batch_end"),
-}
+_BEGINS = {"train": ("on_train_batch_begin", "on_batch_begin"), "test": ("on_test_batch_begin",), "predict": ("on_predict_batch_begin",)}
+_ENDS = {"train": ("on_train_batch_end", "on_batch_end"), "test": ("on_test_batch_end",), "predict": ("on_predict_batch_end",)}
 
 
 class Callback:
@@ -43,7 +40,10 @@ class Callback:
         return self._overrides(mode, Callback)
 
     def _overrides(self, mode: str, base: type) -> bool:
-        return any(name in self.__dict__ or getattr(type(self), name) is not getattr(base, name) for name in _BATCH_HOOKS[mode])
+        return self._overrides_any(_BEGINS[mode] + _ENDS[mode], base)
+
+    def _overrides_any(self, hooks, base: type | None = None) -> bool:
+        return any(name in self.__dict__ or getattr(type(self), name) is not getattr(base or Callback, name) for name in hooks)
 
     def on_batch_begin(self, batch, logs=None):
         """Old name of `on_train_batch_begin`."""
@@ -136,10 +136,21 @@ class CallbackList(Callback):
         for callback in self.callbacks:
             callback.set_model(model)
 
-    def _listeners(self, mode: str) -> tuple[list, list]:
-        """Callbacks that need every batch of `mode`, and those that may skip some."""
-        listening = [c for c in self.callbacks if not isinstance(c, Callback) or c._needs_batches(mode)]
-        return [c for c in listening if not getattr(c, "_skips_batches", False)], [c for c in listening if getattr(c, "_skips_batches", False)]
+    def _batch_hooks(self, mode: str) -> tuple[list, list, list]:
+        """Hooks of `mode` that do something: before batches, after batches, and those after batches that may skip some."""
+        begins, ends, skipping = [], [], []
+        for callback in self.callbacks:
+            own = isinstance(callback, Callback)
+            if own and not callback._needs_batches(mode):
+                continue
+            end = getattr(callback, f"on_{mode}_batch_end")
+            if getattr(callback, "_skips_batches", False):
+                skipping.append(end)
+                continue
+            if not own or callback._overrides_any(_BEGINS[mode]):
+                begins.append(getattr(callback, f"on_{mode}_batch_begin"))
+            ends.append(end)
+        return begins, ends, skipping
 
     def append(self, callback):
         self.callbacks.append(callback)

@@ -56,48 +56,51 @@ def compile_trace(trace: Trace, result, label: str = "") -> Compiled:
 class Function:
     """What `nnlite.function` returns: callable like the Python function, compiled per signature of its tensor arguments.
 
+    Inside another compiled function, and while a GradientTape records, the Python function itself runs.
+
     Attributes:
         cache: Signature -> Compiled.
     """
 
     def __init__(self, function):
-        functools.update_wrapper(self, function, updated=())  # a model's attributes are not ours
-        self.__name__ = getattr(function, "__name__", type(function).__name__)
+        functools.update_wrapper(self, function, updated=())  # the attributes of a wrapped model are not ours
         self.python_function = function
         self.cache: dict = {}
-        self._quick: dict = {}  # (shape, dtype, revision) of a lone array -> (run, spec of the lone result)
+        self._quick: dict = {}  # (dtype, shape) of a lone array argument -> (revision, run, spec of the result)
+        self._has_revision = hasattr(type(function), "_revision")
 
     def __get__(self, instance, owner=None):
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args, **kwargs):
-        if len(args) == 1 and not kwargs and type(args[0]) is np.ndarray and state.trace is None:
-            array = args[0]
-            quick = self._quick.get((array.shape, array.dtype.char, getattr(self.python_function, "_revision", None)))
-            if quick is not None and array.flags.c_contiguous:
-                return Tensor(quick[1], quick[0]((array,))[0])
-        if state.trace is not None:  # inside another compiled function it is simply part of it
+        if state.trace is not None or state.recording:
             return self.python_function(*args, **kwargs)
+        if len(args) == 1 and type(args[0]) is np.ndarray and not kwargs:
+            array = args[0]
+            known = self._quick.get((array.dtype, array.shape))
+            if known is not None and (known[0] is None or known[0] == self.python_function._revision):
+                return Tensor(known[2], known[1]([array if array.flags.c_contiguous else np.ascontiguousarray(array)])[0])
+        return self._call_any(args, kwargs)
+
+    def _call_any(self, args, kwargs):
         leaves = tree.flatten((args, kwargs))
         tensors = [table["convert_to_tensor"](leaf) if isinstance(leaf, (np.ndarray, Tensor)) else None for leaf in leaves]
         signature = self._signature((args, kwargs), leaves, tensors)
         compiled = self.cache.get(signature)
         if compiled is None:
             compiled = self.cache[signature] = self._compile((args, kwargs), leaves, tensors)
-            self._remember_quick(args, kwargs, compiled)
+        if len(leaves) == 1 and type(args[0] if args else None) is np.ndarray and isinstance(compiled.result, Tensor):
+            if args[0].dtype == tensors[0].data.dtype:
+                revision = self.python_function._revision if self._has_revision else None
+                self._quick[args[0].dtype, args[0].shape] = (revision, compiled.runner.run, compiled.graph.specs[compiled.graph.outputs[0]])
         return compiled([t.data for t in tensors if t is not None])
-
-    def _remember_quick(self, args, kwargs, compiled: Compiled) -> None:
-        """One array in, one tensor out: later calls skip everything but the run."""
-        lone = len(args) == 1 and not kwargs and type(args[0]) is np.ndarray and isinstance(compiled.result, Tensor)
-        if lone and NUMPY_DTYPE.get(args[0].dtype.name) == args[0].dtype:
-            key = (args[0].shape, args[0].dtype.char, getattr(self.python_function, "_revision", None))
-            self._quick[key] = (compiled.runner.run, compiled.graph.specs[compiled.graph.outputs[0]])
 
     def _signature(self, structure, leaves, tensors):
         shape = (repr(tree.map_structure(lambda leaf: None, structure)), getattr(self.python_function, "_revision", None))  # a model counts its changes
         try:
             key = (shape, tuple([(type(leaf), leaf) if t is None else t.spec for leaf, t in zip(leaves, tensors)]))
+            if self._has_revision:  # a model whose layers changed is traced anew
+                key += (self.python_function._revision,)
             hash(key)
         except TypeError as error:
             raise TypeError(f"Arguments of a compiled function must be tensors, numpy arrays or hashable values; {error}.") from None
@@ -109,7 +112,7 @@ class Function:
             args, kwargs = tree.pack_sequence_as(structure, [leaf if t is None else next(given) for leaf, t in zip(leaves, tensors)])
             return self.python_function(*args, **kwargs)
 
-        return compile_function(call, [t.spec for t in tensors if t is not None], self.__name__)
+        return compile_function(call, [t.spec for t in tensors if t is not None], getattr(self, "__name__", type(self.python_function).__name__))
 
 
 def function(python_function=None):

@@ -31,8 +31,11 @@ class Plan:
         self.arena_bytes = memory.arena_bytes
 
     def _prepare(self) -> None:
-        for variable in self._updated:
-            variable.detach()
+        for variable in self._updated:  # detach(), inlined: this runs before every batch when callbacks listen
+            if variable._tensor is None:
+                variable._version += 1
+            else:
+                variable.detach()
         if self._watched or (self.graph.prologue and self._prologue_versions is None):
             versions = [v._version for v in self._watched]
             if versions != self._prologue_versions:

@@ -94,9 +94,9 @@ class _Count(Metric):
     def result(self):
         return self.accumulator.value[0] if len(self.thresholds) == 1 else self.accumulator.value
 
-    def python_result(self):
-        single = len(self.thresholds) == 1 and type(self).result is _Count.result
-        return self.accumulator._buffer.item() if single else None
+    def result_reader(self):
+        single = len(self.thresholds) == 1 and type(self).result is _Count.result and self.dtype == "float32"
+        return self.accumulator._buffer.item if single else None
 
     def get_config(self) -> dict:
         return {**super().get_config(), "thresholds": self.init_thresholds}

@@ -80,10 +80,10 @@ class Metric:
     def result(self):
         raise NotImplementedError(f"{type(self).__name__} must define result().")
 
-    def python_result(self):
-        """The result as a Python number computed from the state alone, or None where that needs tensor operations.
+    def result_reader(self):
+        """A function that gives the result as a float from the state's buffers alone, or None where that needs tensor operations.
 
-        Reading logs after every batch goes through it: it must take no more than a microsecond.
+        Reading logs after every batch goes through it: a call must take no more than a microsecond.
         """
         return None
 

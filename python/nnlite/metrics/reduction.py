@@ -55,8 +55,8 @@ class Sum(Metric):
     def result(self):
         return ops.cast(self.total.value, self.dtype)
 
-    def python_result(self):
-        return self.total._buffer.item() if type(self).result is Sum.result else None
+    def result_reader(self):
+        return self.total._buffer.item if type(self).result is Sum.result and self.dtype in ("float32", "float64") else None
 
 
 class Mean(Metric):
@@ -86,11 +86,17 @@ class Mean(Metric):
     def result(self):
         return ops.divide_no_nan(self.total.value, self.count.value)
 
-    def python_result(self):
-        if type(self).result is not Mean.result or self.dtype == "bfloat16":
+    def result_reader(self):
+        if type(self).result is not Mean.result or self.dtype != "float32":
             return None
-        count = self.count._buffer.item()
-        return _round_float32(self.total._buffer.item() / count) if count else 0.0
+        total, count, rounded = self.total._buffer.item, self.count._buffer.item, np.float32
+
+        def read() -> float:
+            n = count()
+            # Division in double, then rounded once, equals division in float32.
+            return float(rounded(total() / n)) if n else 0.0
+
+        return read
 
 
 class MeanMetricWrapper(Mean):
@@ -143,8 +149,3 @@ class FunctionMetric(MeanMetricWrapper):
     @classmethod
     def from_config(cls, config):
         return cls(**config)
-
-
-def _round_float32(value: float) -> float:
-    # Division in double, then rounded once, equals division in float32.
-    return float(np.float32(value))

@@ -33,11 +33,16 @@ class RootMeanSquaredError(Mean):
     def result(self):
         return ops.sqrt(super().result())
 
-    def python_result(self):
-        if type(self).result is not RootMeanSquaredError.result:
+    def result_reader(self):
+        if type(self).result is not RootMeanSquaredError.result or self.dtype != "float32":
             return None
-        count = self.count._buffer.item()
-        return math.sqrt(self.total._buffer.item() / count) if count else 0.0
+        total, count = self.total._buffer.item, self.count._buffer.item
+
+        def read() -> float:
+            n = count()
+            return math.sqrt(total() / n) if n else 0.0
+
+        return read
 
 
 def _cosine_similarity(y_true, y_pred, axis=-1):

@@ -58,10 +58,11 @@ class LogReader:
         return {name: as_python(value) for name, value in self._compiled([]).items()}
 
     def add_metric(self, name: str, metric) -> None:
-        if metric.python_result() is None:
+        reader = metric.result_reader() if hasattr(metric, "result_reader") else None
+        if reader is None:
             self._metrics.append((name, metric))
         else:
-            self._entries.append((name, metric.python_result))
+            self._entries.append((name, reader))
         self._entries.sort(key=lambda entry: entry[0])
 
     def add_logged(self, name: str, value) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 
+from nnlite.layers._state import clock
 from nnlite.training import checks
 from nnlite.training.data import convert
 from nnlite.training.data.batches import standardize
@@ -42,11 +43,8 @@ class Loop:
 
     def listen(self) -> None:
         """Finds the callbacks that want to hear of batches."""
-        every, some = self.callbacks._listeners(self.mode)
-        self._begins = [getattr(c, f"on_{self.mode}_batch_begin") for c in every]
-        self._ends = [getattr(c, f"on_{self.mode}_batch_end") for c in every]
-        self._progress = [getattr(c, f"on_{self.mode}_batch_end") for c in some]
-        self._per_batch = bool(every)
+        self._begins, self._ends, self._progress = self.callbacks._batch_hooks(self.mode)
+        self._per_batch = bool(self._begins or self._ends)
 
     def run_epoch(self) -> dict:
         """One epoch; returns the logs after its last step."""
@@ -86,35 +84,37 @@ class Loop:
         data, model, order = self.data, self.model, self._order
         full, short = divmod(data.rows, data.batch_size)
         per_call = max(int(model.steps_per_execution or 1), 1)
-        first = read = None
+        read = step = stamp = None
         while (first := self._position) < last:
             in_short = first >= full
             if model.run_eagerly:
                 read, count = self._eager_step(data.batch(order, first), done), 1
             else:
-                step = self._array_step(short if in_short else data.batch_size)
+                # The step is looked up again only when a layer, a trainable flag or the optimizer may have changed.
+                now = (clock.now, in_short, model.optimizer, getattr(model.optimizer, "_revision", 0))
+                if now != stamp:
+                    step, stamp = self._array_step(short if in_short else data.batch_size), now
+                    stamp = (clock.now, in_short, model.optimizer, getattr(model.optimizer, "_revision", 0))
+                    read = step.logs
                 room = 1 if in_short else min(last, full) - first
                 count = min(room, per_call if self._per_batch or step.refresh is not None else max(self._chunk, per_call))
                 self._run_chunk(step, order, first, count, in_short, done)
-                read = step.logs
             self._position += count
             done += count
-            self._after(done - 1, read)
+            if self._ends or self._progress:
+                self._after(done - 1, read)
             if getattr(model, stop):
                 break
         return done, read
 
     def _array_step(self, rows: int):
         data, model = self.data, self.model
-        specs = data.specs(rows)
-        key = (rows, model._revision)
-        if key not in self._checked:
-            build_model(model, data.structure[0])
-            model._prepare(self.mode)
-        step = model._steps.get(model, self.mode, data.structure, data.key, specs)
-        if key not in self._checked:
+        build_model(model, data.structure[0])
+        model._prepare(self.mode)
+        step = model._steps.get(model, self.mode, data.structure, data.key, data.specs(rows))
+        if model._revision not in self._checked:
             checks.check_labels(model, data.structure)
-            self._checked = {*self._checked, (rows, model._revision)}
+            self._checked.add(model._revision)
         return step
 
     def _run_chunk(self, step, order, first: int, count: int, in_short: bool, done: int) -> None:
@@ -122,26 +122,23 @@ class Loop:
             begin(done, {})
         if step.refresh is not None:
             step.refresh()
-        start = time.perf_counter()
         if in_short:
             step.runner.run_steps(self.data.sources, order[first * self.data.batch_size :], 0, 1)
+        elif self._per_batch:
+            step.runner.run_steps(self.data.sources, order, first, count)
         else:
+            start = time.perf_counter()
             step.runner.run_steps(self.data.sources, order, first, count)
             seconds = time.perf_counter() - start
-            if count == self._chunk or self._per_batch:
-                self._chunk = max(1, min(int(count * _CHUNK_SECONDS / max(seconds, 1e-9)), 4 * self._chunk, _LARGEST_CHUNK))
+            if count == self._chunk:
+                self._chunk = max(1, min(int(count * _CHUNK_SECONDS / max(seconds, 1e-9)), 4 * count, _LARGEST_CHUNK))
 
     def _after(self, index: int, read) -> None:
-        if self._ends:
-            logs = read()
-            for end in self._ends:
-                end(index, logs)
-            for end in self._progress:
-                end(index, logs)
-        elif self._progress:
-            logs = read()
-            for end in self._progress:
-                end(index, logs)
+        logs = read()
+        for end in self._ends:
+            end(index, logs)
+        for end in self._progress:
+            end(index, logs)
 
     # Batches.
 
@@ -163,7 +160,8 @@ class Loop:
                     begin(done, {})
             read = self._batch_step(batch, done)
             done += 1
-            self._after(done - 1, read)
+            if self._ends or self._progress:
+                self._after(done - 1, read)
             if getattr(model, stop):
                 break
         if done and self.steps is None and self.data.num_batches is not None:

@@ -18,13 +18,13 @@ _CHUNK_SECONDS = 0.01
 
 def predict(model, data, callbacks, steps):
     """Predictions for all of `data` as a structure of numpy arrays."""
-    every, some = callbacks._listeners("predict")
+    begins, ends, progress = callbacks._batch_hooks("predict")
     model.__dict__["stop_predicting"] = False
     callbacks.on_predict_begin()
-    if data.is_arrays and not model.run_eagerly and not every:
-        outputs = _predict_arrays(model, data, some, steps)
+    if data.is_arrays and not model.run_eagerly and not (begins or ends):
+        outputs = _predict_arrays(model, data, progress, steps)
     else:
-        outputs = _predict_batches(model, data, every, some, steps)
+        outputs = _predict_batches(model, data, begins, ends + progress, steps)
     callbacks.on_predict_end()
     return outputs
 
@@ -39,7 +39,7 @@ def _predict_arrays(model, data, progress, steps):
             continue
         step = model._steps.get(model, "predict", data.structure, data.key, data.specs(size))
         if any(not spec.shape or spec.shape[0] != size for spec in step.specs) or not all(step.compiled.is_tensor):
-            return _predict_batches(model, data, [], progress, steps)  # outputs that are not one row per sample
+            return _predict_batches(model, data, (), progress, steps)  # outputs that are not one row per sample
         if results is None:
             results = [np.empty((rows, *spec.shape[1:]), NUMPY_DTYPE[spec.dtype]) for spec in step.specs]
         done = _run_range(step, data.sources, results, done, size, count, progress, data.batch_size)
@@ -57,23 +57,23 @@ def _run_range(step, sources, results, first_row: int, size: int, count: int, pr
         seconds = time.perf_counter() - start
         first_row += chunk * size
         count -= chunk
-        for callback in progress:
-            callback.on_predict_batch_end((first_row - 1) // batch_size)
+        for tell in progress:
+            tell((first_row - 1) // batch_size)
         chunk = max(1, min(int(chunk * _CHUNK_SECONDS / max(seconds, 1e-9)), 4 * chunk))
     return first_row
 
 
-def _predict_batches(model, data, every, progress, steps):
+def _predict_batches(model, data, begins, ends, steps):
     collected: list = []
     for index, structure in enumerate(_structures(data)):
         if steps is not None and index >= steps:
             break
-        for callback in every:
-            callback.on_predict_batch_begin(index)
+        for begin in begins:
+            begin(index, {})
         outputs = predict_batch(model, (structure[0],))
         collected.append(outputs)
-        for callback in (*every, *progress):
-            callback.on_predict_batch_end(index, {"outputs": outputs})
+        for end in ends:
+            end(index, {"outputs": outputs})
         if model.stop_predicting:
             break
     if not collected:
