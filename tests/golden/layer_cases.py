@@ -54,6 +54,7 @@ class Case:
 IMAGE = (2, 6, 5, 4)
 LINE = (2, 7, 3)
 ROW = (3, 5)
+VOLUME = (1, 3, 4, 5, 2)
 
 CASES = [
     Case("Dense", ROW, units=4),
@@ -134,6 +135,17 @@ CASES = [
     Case("Concatenate", [LINE, (2, 2, 3)], axis=1, tag="axis1"),
     Case("Dot", [(2, 3, 4), (2, 4, 5)], axes=(2, 1)),
     Case("Dot", [ROW, ROW], axes=1, normalize=True, tag="cosine"),
+    Case("Conv3D", VOLUME, filters=3, kernel_size=2),
+    Case("Conv3D", VOLUME, filters=2, kernel_size=3, strides=(1, 2, 1), padding="same", tag="same"),
+    Case("Conv3DTranspose", VOLUME, filters=2, kernel_size=2, strides=2, padding="same"),
+    Case("MaxPooling3D", VOLUME),
+    Case("AveragePooling3D", VOLUME, pool_size=2, padding="same"),
+    Case("GlobalAveragePooling3D", VOLUME),
+    Case("GlobalMaxPooling3D", VOLUME),
+    Case("ZeroPadding3D", VOLUME, padding=(1, 0, 2)),
+    Case("Cropping3D", VOLUME, cropping=((1, 0), (1, 1), (0, 2))),
+    Case("UpSampling3D", VOLUME, size=(1, 2, 1)),
+    Case("SpatialDropout3D", VOLUME, rate=0.5),
     Case("Masking", LINE),
     Case("Identity", ROW),
 ]

@@ -13,10 +13,15 @@ from layer_cases import CASES
 HERE = pathlib.Path(__file__).parent
 
 
+# TensorFlow pools volumes in float32 only.
+_FLOAT32 = ("MaxPooling3D", "AveragePooling3D")
+
+
 def run(case) -> tuple[dict, dict]:
-    """(arrays by key, names and shapes of the weights) of one case, computed in float64."""
-    layer = case.make(keras, "float64")
-    inputs = [tf.constant(array) for array in case.arrays()]
+    """(arrays by key, names and shapes of the weights) of one case, computed in float64 where that is possible."""
+    dtype = "float32" if case.layer in _FLOAT32 else "float64"
+    layer = case.make(keras, dtype)
+    inputs = [tf.constant(array if array.dtype.kind == "i" else array.astype(dtype)) for array in case.arrays()]
     call = inputs if case.several else inputs[0]
     layer(call)
     for weight in layer.weights:
@@ -27,7 +32,7 @@ def run(case) -> tuple[dict, dict]:
         with tf.GradientTape() as tape:
             tape.watch(data)
             outputs = layer(call, training=training) if layer._call_has_training_arg else layer(call)
-            loss = tf.reduce_sum(outputs * case.cotangent(outputs.shape))
+            loss = tf.reduce_sum(outputs * case.cotangent(outputs.shape).astype(dtype))
         mode = "training" if training else "inference"
         found[f"{case.name}/{mode}/output"] = outputs.numpy()
         gradients = tape.gradient(loss, data + [weight.value for weight in layer.trainable_weights])

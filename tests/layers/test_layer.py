@@ -527,3 +527,17 @@ def test_layers_in_threads_do_not_share_their_mode():
 
     Outer()(X, training=True)
     assert layer.modes == [None]
+
+
+def test_stateless_call_leaves_the_layer_as_it_was():
+    layer = L.BatchNormalization()
+    layer.build((None, 3))
+    before = layer.get_weights()
+    given = [np.full(3, 2.0, "float32"), np.ones(3, "float32")]
+    outputs, after = layer.stateless_call(given, [v.numpy() for v in layer.non_trainable_variables], X, training=True)
+    np.testing.assert_allclose(outputs.numpy().mean(0), 1, atol=1e-5)
+    assert after[0].numpy().any()
+    for old, new in zip(before, layer.get_weights()):
+        np.testing.assert_array_equal(old, new)
+    with pytest.raises(ValueError, match="needs 2 trainable and 2 non-trainable values"):
+        layer.stateless_call([], [], X)

@@ -135,3 +135,31 @@ class Weights:
             if layer._losses:
                 layer._losses.clear()
                 calls.with_losses.discard(layer)
+
+    def stateless_call(self, trainable_variables, non_trainable_variables, *args, return_losses: bool = False, **kwargs):
+        """Calls the layer with other values of its variables; the layer keeps its own.
+
+        Args:
+            trainable_variables, non_trainable_variables: Values in the order of the properties of these names.
+            return_losses: Whether `losses` are returned, too.
+
+        Returns:
+            (outputs, values of the non-trainable variables afterwards), and the losses.
+        """
+        trainable, other = self.trainable_variables, self.non_trainable_variables
+        if len(trainable_variables) != len(trainable) or len(non_trainable_variables) != len(other):
+            raise ValueError(
+                f"stateless_call() of layer {self.name!r} needs {len(trainable)} trainable and {len(other)} non-trainable values; "
+                f"received {len(trainable_variables)} and {len(non_trainable_variables)}. Build the layer first and pass one value per variable."
+            )
+        variables = [*trainable, *other]
+        kept = [variable.value for variable in variables]
+        try:
+            for variable, value in zip(variables, [*trainable_variables, *non_trainable_variables], strict=True):
+                variable.assign(value)
+            outputs = self(*args, **kwargs)
+            after = [variable.value for variable in other]
+            return (outputs, after, list(self.losses)) if return_losses else (outputs, after)
+        finally:
+            for variable, value in zip(variables, kept, strict=True):
+                variable.assign(value)

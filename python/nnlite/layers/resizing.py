@@ -13,7 +13,7 @@ def _pairs(value, rank: int, name: str) -> tuple:
     if isinstance(value, int):
         return ((value, value),) * rank
     if not hasattr(value, "__len__") or len(value) != rank:
-        raise ValueError(f"`{name}` should have {'two elements' if rank == 2 else f'{rank} element(s)'}. Received: {name}={value!r}.")
+        raise ValueError(f"`{name}` should have {'two' if rank == 2 else 'three'} elements. Received: {name}={value!r}.")
     return tuple(int_tuple(entry, 2, f"{i + 1}th entry of {name}", least=0) for i, entry in enumerate(value))
 
 
