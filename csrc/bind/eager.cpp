@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kFewOperands = 16;  // more than this live on the heap
 
-py::object call(const EagerStep& eager, const py::args& arrays) {
+py::object call(EagerStep& eager, const py::args& arrays) {
   const Step& step = eager.step();
   const size_t num_inputs = step.inputs().size(), num_outputs = step.outputs().size();
   NN_CHECK(arrays.size() == num_inputs, "%s: expected %zu inputs, got %zu", step.kernel().c_str(), num_inputs, arrays.size());
@@ -46,7 +46,7 @@ py::object call(const EagerStep& eager, const py::args& arrays) {
 void register_eager(py::module_& module) {
   py::class_<EagerStep>(module, "EagerStep")
       .def(py::init([](const std::string& kernel, py::handle inputs, py::handle outputs, const py::dict& attributes) {
-             return EagerStep(Step(kernel, parse_specs(inputs), parse_specs(outputs), parse_attributes(attributes)));
+             return std::make_unique<EagerStep>(Step(kernel, parse_specs(inputs), parse_specs(outputs), parse_attributes(attributes)));
            }),
            py::arg("kernel"), py::arg("input_specs"), py::arg("output_specs"), py::arg("attributes") = py::dict())
       .def("__call__", &call)

@@ -97,20 +97,49 @@ int Plan::team_size(const Program& program, double team_nanoseconds, int64_t cou
 }
 
 void Plan::run_once(const Program& program, double team_nanoseconds) {
-  if (team_size(program, team_nanoseconds, 1) > 1) {
+  const int threads = team_size(program, team_nanoseconds, 1);
+  if (threads > 1) {
     SingleRun parts(program);
-    run_parts(threads_, parts);
+    run_parts(threads, parts);
   } else {
     FlushDenormals flush;
     program.run();
   }
 }
 
+template <class Body>
+void Plan::measure(int threads, const Body& body) {
+  steps_.start_watch();
+  body();
+  const std::vector<double> call_seconds = steps_.stop_watch();
+  if (++runs_ == 1) return;
+  steps_.learn(call_seconds, threads);
+  team_nanoseconds_ = steps_.schedule(threads_);
+}
+
+template <class Piece>
+int64_t Plan::run_pieces(int64_t count, const Piece& piece) {
+  int64_t done = 0;
+  while (measuring() && done < count) {
+    const int threads = team_size(steps_, team_nanoseconds_, count);
+    measure(threads, [&] { done += piece(done, 1, threads); });
+  }
+  return done == count ? done : done + piece(done, count - done, team_size(steps_, team_nanoseconds_, count - done));
+}
+
 void Plan::run(void* const* inputs, void* const* outputs) {
   prepare_run();
   for (size_t i = 0; i < inputs_.size(); ++i) bind_slots(input_operands_, static_cast<int>(i), inputs[i]);
   for (size_t i = 0; i < outputs_.size(); ++i) bind_slots(output_operands_, static_cast<int>(i), outputs[i]);
-  run_once(steps_, team_nanoseconds_);
+  if (!measuring()) {
+    run_once(steps_, team_nanoseconds_);
+    return;
+  }
+  const int threads = team_size(steps_, team_nanoseconds_, 1);
+  measure(threads, [&] {
+    SingleRun parts(steps_);
+    run_parts(threads, parts);
+  });
 }
 
 void Plan::run_prologue() {
@@ -153,9 +182,11 @@ int64_t Plan::run_steps(const std::vector<Source>& sources, const int64_t* order
   }
   for (size_t i = 0; i < outputs_.size(); ++i) bind_slots(output_operands_, static_cast<int>(i), staged_outputs_[i]);
   const int64_t chunks = std::clamp<int64_t>(static_cast<int64_t>(bytes / kGatherChunkBytes), 1, rows);
-  GatherRun parts(steps_, count, poll, gathered, order, rows, chunks);
-  run_parts(team_size(steps_, team_nanoseconds_, count), parts);
-  return parts.steps_run();
+  return run_pieces(count, [&](int64_t first, int64_t steps, int threads) {
+    GatherRun parts(steps_, steps, poll, gathered, order + first * rows, rows, chunks);
+    run_parts(threads, parts);
+    return parts.steps_run();
+  });
 }
 
 int64_t Plan::run_batches(const std::vector<Source>& sources, const std::vector<char*>& results, int64_t first_row, int64_t count, Poll poll) {
@@ -163,8 +194,8 @@ int64_t Plan::run_batches(const std::vector<Source>& sources, const std::vector<
   const int64_t rows = batch();
   prepare_run();
   bind_staging();
-  const auto bind_batch = [&](int64_t b) {
-    const size_t row = static_cast<size_t>(first_row + b * rows);
+  const auto bind_batch = [&](int64_t batch) {
+    const size_t row = static_cast<size_t>(first_row + batch * rows);
     for (size_t i = 0; i < inputs_.size(); ++i) {
       bind_slots(input_operands_, static_cast<int>(i), const_cast<char*>(sources[i].data) + row * row_bytes(inputs_[i]));
     }
@@ -173,16 +204,19 @@ int64_t Plan::run_batches(const std::vector<Source>& sources, const std::vector<
       bind_slots(output_operands_, static_cast<int>(i), result != nullptr ? result + row * row_bytes(outputs_[i]) : staged_outputs_[i]);
     }
   };
-  RepeatedRun parts(steps_, count, poll, bind_batch);
-  run_parts(team_size(steps_, team_nanoseconds_, count), parts);
-  return parts.steps_run();
+  return run_pieces(count, [&](int64_t first, int64_t steps, int threads) {
+    RepeatedRun parts(steps_, steps, poll, [&](int64_t i) { bind_batch(first + i); });
+    run_parts(threads, parts);
+    return parts.steps_run();
+  });
 }
 
 std::vector<std::pair<std::string, double>> Plan::profile(void* const* inputs, void* const* outputs, int repeat) {
   run(inputs, outputs);
-  ProfiledRun parts(steps_, repeat);
+  steps_.start_watch();
+  RepeatedRun parts(steps_, repeat, {}, [](int64_t) {});
   run_parts(team_size(steps_, team_nanoseconds_, 1), parts);
-  const std::vector<double>& seconds = parts.seconds();
+  const std::vector<double> seconds = steps_.sum_by_step(steps_.stop_watch());
   std::vector<std::pair<std::string, double>> result;
   for (size_t i = 0; i < seconds.size(); ++i) result.emplace_back(steps()[i].label, seconds[i] / repeat);
   return result;

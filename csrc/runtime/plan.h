@@ -37,7 +37,7 @@ class Plan {
   const std::vector<Spec>& outputs() const { return outputs_; }
   const std::vector<PlanStep>& steps() const { return steps_.steps(); }
   Arena& arena() const { return *arena_; }
-  // One thread's estimated time of one run.
+  // One thread's time of one run: an estimate until the first runs have measured it.
   double nanoseconds() const { return steps_.nanoseconds(); }
   // Whether a run is so short that it keeps Python's lock.
   bool is_short() const { return nanoseconds() < kShort; }
@@ -60,6 +60,7 @@ class Plan {
 
  private:
   static constexpr double kShort = 10000;
+  static constexpr int kMeasuredRuns = 3;
 
   struct Operand {
     Program* program;
@@ -79,6 +80,13 @@ class Plan {
   // How many threads pay for `count` runs.
   int team_size(const Program& program, double team_nanoseconds, int64_t count) const;
   void run_once(const Program& program, double team_nanoseconds);
+  // Runs step by step while there is something to measure, then the rest at once. piece(first, count, threads) runs some steps and returns how many.
+  template <class Piece>
+  int64_t run_pieces(int64_t count, const Piece& piece);
+  bool measuring() const { return runs_ <= kMeasuredRuns; }
+  // Watches what `body` runs; times of a plan's first run, which meets cold caches, are not used.
+  template <class Body>
+  void measure(int threads, const Body& body);
   std::vector<std::string> slot_texts() const;
 
   std::vector<Slot> slots_;
@@ -95,6 +103,7 @@ class Plan {
   std::vector<void*> staged_outputs_;
   char* bound_base_ = nullptr;
   int threads_ = 0;
+  int runs_ = 0;  // so far, but no more than matter for measuring
   double team_nanoseconds_ = 0;
   double team_prologue_nanoseconds_ = 0;
 };

@@ -81,16 +81,73 @@ double Program::schedule(int threads) {
   return cost;
 }
 
+void Program::Watch::lap(size_t call) {
+  const auto now = std::chrono::steady_clock::now();
+  call_seconds[call] += std::chrono::duration<double>(now - last).count();
+  last = now;
+}
+
+void Program::start_watch() {
+  watch_ = std::make_unique<Watch>();
+  watch_->call_seconds.resize(calls_.size());
+}
+
+std::vector<double> Program::stop_watch() {
+  std::vector<double> call_seconds = std::move(watch_->call_seconds);
+  watch_.reset();
+  return call_seconds;
+}
+
+int64_t Program::next_timed(size_t* position, int worker) const {
+  if (*position == 0) {
+    watch_->last = std::chrono::steady_clock::now();
+  } else {
+    watch_->lap(*position - 1);  // the shared call that has just been finished
+  }
+  while (*position < calls_.size()) {
+    const Call& call = calls_[(*position)++];
+    if (call.team) return call.chunks;
+    run_call(call, worker, 0, call.chunks);
+    watch_->lap(*position - 1);
+  }
+  return 0;
+}
+
+std::vector<double> Program::sum_by_step(const std::vector<double>& call_seconds) const {
+  std::vector<double> seconds(steps_.size(), 0.0);
+  for (size_t i = 0; i < calls_.size(); ++i) seconds[calls_[i].step] += call_seconds[i];
+  return seconds;
+}
+
+void Program::learn(const std::vector<double>& call_seconds, int threads) {
+  nanoseconds_ = 0;
+  for (size_t i = 0; i < calls_.size(); ++i) {
+    Call& call = calls_[i];
+    if (steps_[call.step].step.has_stated_cost()) {
+      nanoseconds_ += call.nanoseconds;
+      continue;
+    }
+    const double workers = call.team ? static_cast<double>(std::min<int64_t>(threads, call.chunks)) : 1;
+    const double measured = call_seconds[i] * 1e9 * workers;
+    call.nanoseconds = learned_ ? std::min(call.nanoseconds, measured) : measured;
+    nanoseconds_ += call.nanoseconds;
+  }
+  learned_ = true;
+}
+
 std::string Program::dump(const std::vector<std::string>& slot_texts) const {
   std::string text;
   for (size_t i = 0; i < steps_.size(); ++i) {
     const PlanStep& step = steps_[i];
     std::string chunks;
+    double nanoseconds = 0;
     for (const Call& call : calls_) {
-      if (call.step == static_cast<int>(i)) chunks += format("%s%lld%s", chunks.empty() ? "" : "+", static_cast<long long>(call.chunks), call.team ? "T" : "");
+      if (call.step != static_cast<int>(i)) continue;
+      nanoseconds += call.nanoseconds;
+      chunks += format("%s%lld%s", chunks.empty() ? "" : "+", static_cast<long long>(call.chunks), call.team ? "T" : "");
     }
     text += format("%4zu %-24s %s -> %s  [%s chunks, ~%.1f us] %s\n", i, step.step.kernel().c_str(), join(step.inputs, slot_texts).c_str(),
-                   join(step.outputs, slot_texts).c_str(), chunks.c_str(), step.step.nanoseconds() / 1000, step.label.c_str());
+                   join(step.outputs, slot_texts).c_str(), chunks.c_str(), nanoseconds / 1000, step.label.c_str());
   }
   return text;
 }

@@ -1,6 +1,8 @@
 // Program: steps in order, bound to addresses, and how a team shares them. A plan has two: its steps and its prologue.
 #pragma once
+#include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,7 +25,7 @@ class Program {
   const std::vector<PlanStep>& steps() const { return steps_; }
   size_t scratch_bytes() const { return scratch_bytes_; }
   size_t thread_scratch_bytes() const { return thread_scratch_bytes_; }
-  // One thread's estimated time.
+  // One thread's time: an estimate, until measured.
   double nanoseconds() const { return nanoseconds_; }
 
   // The slot of each operand, all steps one after the other, and where its address goes.
@@ -40,24 +42,24 @@ class Program {
   }
   // Runs unshared calls from *position on, up to a shared one; returns its chunks, 0 at the end.
   int64_t next(size_t* position, int worker) const {
+    if (watch_) return next_timed(position, worker);
     while (*position < calls_.size()) {
-      if (const int64_t chunks = next_call(position, worker)) return chunks;
+      const Call& call = calls_[(*position)++];
+      if (call.team) return call.chunks;
+      run_call(call, worker, 0, call.chunks);
     }
-    return 0;
-  }
-  // The same for a single call.
-  int64_t next_call(size_t* position, int worker) const {
-    const Call& call = calls_[(*position)++];
-    if (call.team) return call.chunks;
-    run_call(call, worker, 0, call.chunks);
     return 0;
   }
   // Chunks of the call that next() stopped at.
   void run_chunks(size_t position, int worker, int64_t begin, int64_t end) const { run_call(calls_[position - 1], worker, begin, end); }
 
-  size_t num_calls() const { return calls_.size(); }
-  // The step that call `position - 1` belongs to.
-  int step_before(size_t position) const { return calls_[position - 1].step; }
+  // Between the two, next() times every call. The result is the seconds of each call, all runs together.
+  void start_watch();
+  std::vector<double> stop_watch();
+  std::vector<double> sum_by_step(const std::vector<double>& call_seconds) const;
+  // Takes the times of one watched run by `threads` as what calls cost, unless earlier ones were shorter. Call schedule() after it. Only who computes what
+  // depends on it, never a result.
+  void learn(const std::vector<double>& call_seconds, int threads);
 
   // One line per step.
   std::string dump(const std::vector<std::string>& slot_texts) const;
@@ -75,6 +77,13 @@ class Program {
     double nanoseconds;
   };
 
+  // Times of calls while next() runs them one after the other.
+  struct Watch {
+    std::chrono::steady_clock::time_point last;
+    std::vector<double> call_seconds;
+    void lap(size_t call);
+  };
+  int64_t next_timed(size_t* position, int worker) const;
   void run_call(const Call& call, int worker, int64_t begin, int64_t end) const {
     call.run(call.state, call.phase, begin, end, {call.in, call.out, scratch_, thread_scratch_ + worker * thread_stride_});
   }
@@ -89,6 +98,8 @@ class Program {
   size_t scratch_bytes_ = 0;
   size_t thread_scratch_bytes_ = 0;
   double nanoseconds_ = 0;
+  bool learned_ = false;
+  std::unique_ptr<Watch> watch_;
 };
 
 }  // namespace nnlite

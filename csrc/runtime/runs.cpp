@@ -57,24 +57,4 @@ int64_t GatherRun::next(int worker) {
   }
 }
 
-void ProfiledRun::add_time() {
-  const Clock::time_point now = Clock::now();
-  if (position_ > 0) seconds_[program_.step_before(position_)] += std::chrono::duration<double>(now - before_).count();
-  before_ = now;
-}
-
-int64_t ProfiledRun::next(int worker) {
-  add_time();
-  while (run_ < count_) {
-    if (position_ == program_.num_calls()) {
-      position_ = 0;
-      ++run_;
-      continue;
-    }
-    if (const int64_t chunks = program_.next_call(&position_, worker)) return chunks;
-    add_time();
-  }
-  return 0;
-}
-
 }  // namespace nnlite

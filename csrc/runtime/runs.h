@@ -1,4 +1,4 @@
-// Ways to run a program, as parts for a team: once, many times, with gathered rows, with a stopwatch.
+// Ways to run a program, as parts for a team: once, many times, with gathered rows.
 #pragma once
 #include <atomic>
 #include <chrono>
@@ -106,28 +106,6 @@ class GatherRun final : public Parts {
   size_t position_ = 0;
   bool started_ = false;  // the current step
   bool gathering_ = false;
-};
-
-// The program `count` times, each call timed.
-class ProfiledRun final : public Parts {
- public:
-  ProfiledRun(const Program& program, int count) : program_(program), count_(count), seconds_(program.steps().size(), 0.0) {}
-  int64_t next(int worker) override;
-  void run(int worker, int64_t begin, int64_t end) override { program_.run_chunks(position_, worker, begin, end); }
-  // The sum over all runs, by step.
-  const std::vector<double>& seconds() const { return seconds_; }
-
- private:
-  using Clock = std::chrono::steady_clock;
-
-  void add_time();
-
-  const Program& program_;
-  const int count_;
-  std::vector<double> seconds_;
-  Clock::time_point before_ = Clock::now();
-  int run_ = 0;
-  size_t position_ = 0;
 };
 
 }  // namespace nnlite

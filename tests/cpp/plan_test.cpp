@@ -90,6 +90,21 @@ void prepare_avx2_only(Prepare& prepare) {
   prepare.add_phase(1);
 }
 
+// toy_slow: 16 chunks of long chains of dependent additions; says nothing of its cost.
+void run_slow(const void*, int, int64_t begin, int64_t end, const StepArgs& args) {
+  for (int64_t chunk = begin; chunk < end; ++chunk) {
+    volatile float sum = static_cast<const float*>(args.in[0])[0];
+    for (int i = 0; i < 100000; ++i) sum = sum + 1;
+    static_cast<float*>(args.out[0])[chunk] = sum;
+  }
+}
+
+void prepare_slow(Prepare& prepare) {
+  prepare.set_run(run_slow);
+  prepare.add_phase(16);
+}
+
+const KernelRegistrar kSlow("toy_slow", Isa::kAny, prepare_slow);
 const KernelRegistrar kAdd("toy_add", Isa::kAny, prepare_add);
 const KernelRegistrar kTotal("toy_total", Isa::kAny, prepare_total);
 const KernelRegistrar kAttributes("toy_attributes", Isa::kAny, prepare_attributes);
@@ -261,6 +276,24 @@ TEST(plan_dump_shows_steps_and_slots) {
   EXPECT(text.find("50T+1 chunks") != std::string::npos);
 }
 
+TEST(plan_learns_what_calls_cost) {
+  const ThreadCount count(2);
+  const Spec spec = make_spec({16});
+  const std::vector<Slot> slots = {input_slot(spec, 0), output_slot(spec, 0)};
+  std::vector<PlanStep> steps;
+  steps.push_back(make_step("toy_slow", slots, {0}, {1}));
+  Plan plan(slots, std::move(steps), {}, std::make_shared<Arena>(), 0);
+  const Buffer x = whole_numbers({16}), y(spec);
+  void* in[] = {x.data()};
+  void* out[] = {y.data()};
+  plan.arena().lock();
+  EXPECT(plan.dump().find("16T chunks") == std::string::npos);
+  for (int i = 0; i < 3; ++i) plan.run(in, out);
+  EXPECT(plan.dump().find("16T chunks") != std::string::npos);
+  plan.arena().unlock();
+  EXPECT(!plan.is_short());
+}
+
 TEST(plan_rejects_what_does_not_fit) {
   const Spec spec = make_spec({4});
   const auto build = [&](std::vector<Slot> slots, size_t bytes) { Plan(std::move(slots), {}, {}, std::make_shared<Arena>(), bytes); };
@@ -294,7 +327,7 @@ TEST(eager_runs_alone_and_as_a_team) {
   for (double flops : {kTinyWork, kMuchWork}) {
     const ThreadCount count(2);
     const Spec spec = make_spec({1000});
-    const EagerStep eager(Step("toy_add", {spec, spec}, {spec}, {{"flops", flops}}));
+    EagerStep eager(Step("toy_add", {spec, spec}, {spec}, {{"flops", flops}}));
     EXPECT_EQ(eager.is_short(), flops == kTinyWork);
     const Buffer x = whole_numbers({1000}), y(spec);
     void* in[] = {x.data(), x.data()};
