@@ -300,3 +300,44 @@ def test_many_shapes_do_not_fill_the_memory():
         for _ in range(2):
             model(np.ones((n, 3), "float32"))
     assert len(model._inference.plans) <= 16
+
+
+def test_models_without_call_train_by_their_own_steps():
+    class Pair(nnlite.Model):
+        """Trains two models inside; `data` is x itself, as there are no targets."""
+
+        def __init__(self):
+            super().__init__()
+            self.first = nnlite.Sequential([nnlite.Input((3,)), L.Dense(2)])
+            self.second = nnlite.Sequential([nnlite.Input((2,)), L.Dense(3)])
+
+        def train_step(self, data):
+            with nnlite.GradientTape() as tape:
+                loss = ops.mean(ops.square(self.second(self.first(data)) - data))
+            gradients = tape.gradient(loss, self.trainable_weights)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+            return {"loss": loss}
+
+    for eager in (False, True):
+        model = Pair()
+        model.compile(nnlite.optimizers.SGD(0.1), run_eagerly=eager)
+        losses = model.fit(X, epochs=30, verbose=0).history["loss"]
+        assert losses[-1] < losses[0]
+
+
+def test_freezing_and_thawing_in_turns_keeps_the_plans():
+    inner = nnlite.Sequential([nnlite.Input((3,)), L.Dense(3), L.BatchNormalization()])
+    inner.compile("sgd", "mse")
+    x = nnlite.Input((3,))
+    outer = nnlite.Model(x, inner(L.Dense(3)(x)))
+    inner.trainable = False
+    outer.compile("sgd", "mse")
+    for _ in range(4):
+        inner.trainable = True
+        inner.train_on_batch(X, X)
+        frozen = inner.get_weights()
+        inner.trainable = False
+        outer.train_on_batch(X, X)
+        for before, after in zip(frozen, inner.get_weights(), strict=True):
+            np.testing.assert_array_equal(before, after)
+    assert len(inner._step_cache._steps) == len(outer._step_cache._steps) == 1

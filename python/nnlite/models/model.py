@@ -51,6 +51,11 @@ class Model(Trainer, Layer):
     def call(self, *args, **kwargs):
         raise NotImplementedError(f"Model {type(self).__name__} does not have a `call()` method implemented.")
 
+    @property
+    def _is_callable(self) -> bool:
+        """False for models that only have steps of their own: their `call` is not defined."""
+        return type(self).call is not Model.call
+
     def __call__(self, *args, **kwargs):
         if len(args) == 1 and (not kwargs or kwargs == {"training": False}):
             found = self._inference.run(args[0])

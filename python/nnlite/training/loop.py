@@ -10,7 +10,7 @@ from nnlite.training import checks
 from nnlite.training.data import convert
 from nnlite.training.data.batches import standardize
 from nnlite.training.logs import eager_logs
-from nnlite.training.steps import as_tensors, build_model
+from nnlite.training.steps import as_data, as_tensors, build_model
 
 # Steps of a chunk take about this long in all: Python's overhead vanishes, and progress bars and Ctrl-C stay lively.
 _CHUNK_SECONDS = 0.01
@@ -192,7 +192,7 @@ def run_eager_step(model, mode: str, structure) -> dict:
     model._prepare(mode)
     checks.check_labels_before(model, structure)
     step = model.train_step if mode == "train" else model.test_step
-    return eager_logs(step(as_tensors(structure)))
+    return eager_logs(step(as_data(as_tensors(structure))))
 
 
 def _warn_out_of_data() -> None:

@@ -11,9 +11,11 @@ from nnlite.graph.spec import NUMPY_DTYPE
 from nnlite.tensor import Tensor, _bfloat16_to_float32
 from nnlite.training.data import convert
 from nnlite.training.data.batches import standardize
-from nnlite.training.steps import as_tensors, build_model
+from nnlite.training.steps import as_data, as_tensors, build_model
 
 _CHUNK_SECONDS = 0.01
+# Shapes of small inputs remembered per model.
+_MOST_ENTRIES = 64
 
 
 def predict(model, data, callbacks, steps):
@@ -104,7 +106,7 @@ def predict_batch(model, structure):
     """Predictions for one batch (x,) of arrays as numpy arrays."""
     build_model(model, structure[0])
     if model.run_eagerly:
-        return tree.map_structure(_as_numpy, model.predict_step(as_tensors(structure)))
+        return tree.map_structure(_as_numpy, model.predict_step(as_data(as_tensors(structure))))
     step = model._step_for("predict", structure)
     return tree.map_structure(_as_numpy, step.compiled(convert.leaves(structure)))
 
@@ -120,6 +122,8 @@ def fast(model, x: np.ndarray, batch_size):
     entry = model._fast_predict.get((x.shape, x.dtype))
     if entry is None or entry[0] != model._revision:
         entry = _fast_entry(model, x)
+        if len(model._fast_predict) >= _MOST_ENTRIES:
+            model._fast_predict.clear()
         model._fast_predict[(x.shape, x.dtype)] = entry
     _, run, dtype, compiled = entry
     if dtype is not None or not x.flags.c_contiguous:

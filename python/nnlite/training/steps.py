@@ -11,6 +11,10 @@ from nnlite.training import logs as logs_module
 from nnlite.training.data import convert
 
 
+# Steps kept per model; data of ever new shapes drops the oldest.
+_MOST_STEPS = 128
+
+
 class Step:
     """One compiled step.
 
@@ -44,6 +48,8 @@ class StepCache:
         step = self._steps.get(full_key)
         if step is None:
             self._forget_old(model._revision)
+            if len(self._steps) >= _MOST_STEPS:
+                del self._steps[next(iter(self._steps))]
             step = self._steps[full_key] = _MAKERS[mode](model, structure, specs)
         return step
 
@@ -60,7 +66,7 @@ def _placeholders(trace, structure, specs):
 def _make_train(model, structure, specs) -> Step:
     optimizer = model.optimizer
     with Trace() as trace:
-        logs = model.train_step(_placeholders(trace, structure, specs))
+        logs = model.train_step(as_data(_placeholders(trace, structure, specs)))
         reader = logs_module.reader_for(model, logs)
     model._clear_losses()
     refresh = optimizer.refresh_rate if optimizer is not None and optimizer.asks_python_each_step else None
@@ -69,7 +75,7 @@ def _make_train(model, structure, specs) -> Step:
 
 def _make_test(model, structure, specs) -> Step:
     with Trace() as trace:
-        logs = model.test_step(_placeholders(trace, structure, specs))
+        logs = model.test_step(as_data(_placeholders(trace, structure, specs)))
         reader = logs_module.reader_for(model, logs)
     model._clear_losses()
     return Step(compile_trace(trace, [], "test"), reader, None)
@@ -77,7 +83,7 @@ def _make_test(model, structure, specs) -> Step:
 
 def _make_predict(model, structure, specs) -> Step:
     with Trace() as trace:
-        result = model.predict_step(_placeholders(trace, structure, specs))
+        result = model.predict_step(as_data(_placeholders(trace, structure, specs)))
         result = tree.map_structure(_as_tensor, result)
     model._clear_losses()
     return Step(compile_trace(trace, result, "predict"), None, None)
@@ -92,11 +98,16 @@ _MAKERS = {"train": _make_train, "test": _make_test, "predict": _make_predict}
 
 def build_model(model, x) -> None:
     """Creates the variables of a model that has not seen data, from arrays or tensors of a batch."""
-    if model.built and all(layer.built for layer in model._flatten_layers()):
+    if not model._is_callable or (model.built and all(layer.built for layer in model._flatten_layers())):
         return
     symbolic = tree.map_structure(lambda leaf: KerasTensor((None, *leaf.shape[1:]), convert.spec_of(leaf).dtype), x)
     model._infer(model, (symbolic,), {})
     model._clear_losses()
+
+
+def as_data(structure):
+    """What a model's step is given: x itself when there are no targets, unless it is a list or tuple; else the tuple of parts."""
+    return structure[0] if len(structure) == 1 and not isinstance(structure[0], (list, tuple)) else structure
 
 
 def as_tensors(structure):
