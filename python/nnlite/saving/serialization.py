@@ -11,12 +11,11 @@ import types
 
 import numpy as np
 
-from nnlite import tree
 from nnlite.saving.registry import CustomObjectScope, get_registered_name, get_registered_object
 
 _PLAIN = (str, int, float, bool, type(None))
 # Where classes of a Keras module are found here: the last part of the module's name decides.
-_MODULES = ("activations", "callbacks", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "optimizers", "random", "regularizers")
+_MODULES = ("activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "optimizers", "random", "regularizers")
 
 
 def serialize_keras_object(obj):
@@ -122,10 +121,15 @@ def _deserialize(config):
     if "class_name" not in config:
         return {key: _deserialize(value) for key, value in config.items()}
     name = config["class_name"]
+    if not isinstance(name, str):
+        raise ValueError(f"class_name in a config must be a string; received {name!r}. The file is damaged.")
     if name.startswith("__"):
         return _deserialize_special(name, config.get("config", {}))
     if name == "function":
-        return find_object(config.get("module"), config["config"], config.get("registered_name"), "function")
+        function = find_object(config.get("module"), config["config"], config.get("registered_name"), "function")
+        if isinstance(function, type) or not callable(function):
+            raise ValueError(f"The config names a function {config['config']!r}, but that is {function!r}.")
+        return function
     if "config" not in config:
         return {key: _deserialize(value) for key, value in config.items()}
     return _deserialize_instance(config)
@@ -164,9 +168,7 @@ def _deserialize_instance(config: dict):
         raise ValueError(f"{cls.__name__} could not be made from its config {inner!r}: {error}") from error
     build_config = config.get("build_config")
     if build_config and hasattr(instance, "build_from_config"):
-        instance.build_from_config(tree.map_structure(lambda leaf: leaf, build_config))
-        if hasattr(instance, "built"):
-            instance.built = True
+        instance.build_from_config(_deserialize(build_config))
     if config.get("compile_config") and hasattr(instance, "compile_from_config"):
         instance.compile_from_config(config["compile_config"])
     return instance

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import io
 import pathlib
-import tempfile
+import warnings
 
 import numpy as np
 
-from nnlite.utils.naming import to_snake_case
+from nnlite.graph.bfloat16 import bfloat16_bits, float32_of_bits
+from nnlite.saving.atomic import write_whole
+from nnlite.saving.state_walk import is_optimizer, walk
 
 
 def h5py_module():
@@ -20,189 +22,163 @@ def h5py_module():
     return h5py
 
 
-def save_weights(model, filepath, overwrite: bool = True) -> None:
-    """Writes all weights of a model to a `.weights.h5` file; the file appears whole or not at all."""
+def save_weights(model, filepath, overwrite: bool = True, **kwargs) -> None:
+    """Writes all weights of a model to a `.weights.h5` file; the file appears whole or not at all.
+
+    Args:
+        model: A built model.
+        filepath: Ends in ".weights.h5".
+        overwrite: Whether an existing file is replaced.
+
+    Raises:
+        ValueError: Another ending, or a model without weights.
+        FileExistsError: The file exists and `overwrite` is False.
+        OSError: The file cannot be written; an earlier one stays as it was.
+    """
     path = _weights_path(filepath, "save_weights")
+    if kwargs:
+        raise ValueError(f"save_weights() takes no argument {', '.join(map(repr, kwargs))}: weights are kept in one file.")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists already; pass overwrite=True to replace it.")
-    with replace_when_done(path) as temporary:
-        write_h5(model, temporary)
+    if not model.built:
+        raise ValueError(f"Model {model.name!r} has no weights to save yet. Call build(), fit() or the model itself on data first.")
+    write_whole(path, h5_bytes(model))
 
 
-def load_weights(model, filepath, skip_mismatch: bool = False) -> None:
+def load_weights(model, filepath, skip_mismatch: bool = False, **kwargs) -> None:
     """Reads weights from a `.weights.h5` file or the weights inside a `.keras` file. Nothing is changed unless everything fits.
 
     Args:
+        model: A built model.
+        filepath: Ends in ".weights.h5" or ".keras".
         skip_mismatch: Leave layers whose weights do not fit as they are, with a warning.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, or its weights do not fit the model; the text names the layer, the variable and both shapes.
     """
     path = pathlib.Path(filepath)
+    if kwargs:
+        raise ValueError(f"load_weights() takes no argument {', '.join(map(repr, kwargs))}.")
     if path.suffix == ".keras":
-        from nnlite.saving.keras_file import load_weights_of_archive
+        from nnlite.saving.keras_file import weights_of_archive
 
-        load_weights_of_archive(model, path, skip_mismatch)
+        read_h5(model, weights_of_archive(path), str(path), skip_mismatch)
         return
     path = _weights_path(filepath, "load_weights")
     if not path.exists():
         raise FileNotFoundError(f"There is no weights file {path}.")
-    read_h5(model, path, str(path), skip_mismatch)
+    read_h5(model, path.read_bytes(), str(path), skip_mismatch)
 
 
 def _weights_path(filepath, what: str) -> pathlib.Path:
     path = pathlib.Path(filepath)
     if not path.name.endswith(".weights.h5"):
-        raise ValueError(f'{what}() needs a file name that ends in ".weights.h5"; received {str(filepath)!r}. Use {path.stem + ".weights.h5"!r}, or model.save() for a whole model.')
+        better = f"{path.name.partition('.')[0]}.weights.h5"
+        raise ValueError(f'{what}() needs a file name that ends in ".weights.h5"; received {str(filepath)!r}. Use {better!r}, or model.save() for a whole model.')
     return path
 
 
-class replace_when_done:
-    """A temporary path beside `path`, renamed onto it at the end; on any error it is removed and `path` stays as it was."""
-
-    def __init__(self, path: pathlib.Path):
-        self.path = pathlib.Path(path)
-
-    def __enter__(self) -> pathlib.Path:
-        if not self.path.parent.is_dir():
-            raise FileNotFoundError(f"The folder {self.path.parent} for {self.path.name} does not exist; make it first.")
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-        os.close(handle)
-        self.temporary = pathlib.Path(name)
-        return self.temporary
-
-    def __exit__(self, kind, error, trace) -> None:
-        if kind is None:
-            os.chmod(self.temporary, 0o666 & ~_umask())
-            os.replace(self.temporary, self.path)
-            return
-        self.temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-            raise OSError(error.errno or 0, f"{self.path} could not be written: {error}. Any earlier file of that name is unchanged.") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def write_h5(model, file) -> None:
-    """Writes the weights of a model to an HDF5 file (a path or a binary stream)."""
-    with h5py_module().File(file, "w") as h5:
+def h5_bytes(model) -> bytes:
+    """The weights of a model as the bytes of an HDF5 file."""
+    stream = io.BytesIO()
+    with h5py_module().File(stream, "w") as h5:
         for path, owner in walk(model):
             group = h5.require_group(f"{path}/vars" if path else "vars")
-            group.attrs["name"] = getattr(owner, "name", "") or ""
-            for i, variable in enumerate(own_variables(owner)):
-                group.create_dataset(str(i), data=variable.numpy())
+            name = getattr(owner, "name", None)
+            if isinstance(name, str):
+                group.attrs["name"] = name
+            store: dict = {}
+            _save_own(owner, store)
+            for key, values in store.items():
+                _write_dataset(group, str(key), values)
+    return stream.getvalue()
 
 
-def read_h5(model, file, label: str, skip_mismatch: bool = False) -> None:
-    """Assigns the weights in an HDF5 file to a model, after checking that all fit."""
+def _save_own(owner, store: dict) -> None:
+    if type(owner).__name__ != "Optimizer" and _is_overridden(owner, "save_own_variables"):
+        owner.save_own_variables(store)
+        return
+    for i, variable in enumerate(own_variables(owner)):
+        store[str(i)] = _Bits(variable.numpy()) if variable.dtype == "bfloat16" else variable.numpy()
+
+
+class _Bits:
+    """Numbers of a bfloat16 variable."""
+
+    def __init__(self, values):
+        self.bits = bfloat16_bits(values)
+
+
+def _write_dataset(group, key: str, values) -> None:
+    """bfloat16 is kept as two opaque bytes with an attribute, as Keras does."""
+    if isinstance(values, _Bits):
+        group.create_dataset(key, data=values.bits.view("V2")).attrs["dtype"] = "bfloat16"
+    else:
+        group.create_dataset(key, data=np.asarray(values))
+
+
+def read_h5(model, data: bytes, label: str, skip_mismatch: bool = False) -> None:
+    """Assigns the weights in the bytes of an HDF5 file to a model, after checking that all fit."""
     h5py = h5py_module()
     try:
-        with h5py.File(file, "r") as h5:
+        with h5py.File(io.BytesIO(data), "r") as h5:
             assignments = [pair for path, owner in walk(model) for pair in _match(h5, path, owner, label, skip_mismatch)]
-    except OSError as error:
-        raise ValueError(f"{label} is not a readable HDF5 file: {error}.") from None
-    for variable, values in assignments:
-        variable.assign(values)
+    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, MemoryError) as error:
+        raise ValueError(f"{label} does not hold readable HDF5 weights: {error}. The file is damaged or not a weights file.") from error
+    for assign, values in assignments:
+        assign(values)
 
 
-def _match(h5, path: str, owner, label: str, skip_mismatch: bool):
-    variables = own_variables(owner)
+def _match(h5, path: str, owner, label: str, skip_mismatch: bool) -> list:
+    """(assign, values) pairs for one object, or nothing when it is to be skipped."""
     group = h5.get(f"{path}/vars" if path else "vars")
-    stored = {} if group is None else {key: np.asarray(group[key]) for key in group}
-    problem = _mismatch(path, owner, variables, stored, label)
+    if _is_overridden(owner, "load_own_variables"):
+        return [(owner.load_own_variables, {key: _read_dataset(group, key, label) for key in group or ()})]
+    variables = own_variables(owner)
+    count = 0 if group is None else len(group)
+    if is_optimizer(owner) and count == 0:
+        return []  # saved before it was built: it starts afresh
+    problem = _mismatch(path, owner, variables, group, count, label)
     if problem is None:
-        return [(variable, stored[str(i)]) for i, variable in enumerate(variables)]
-    if not skip_mismatch or _is_optimizer(owner):
-        if _is_optimizer(owner) and not stored:
-            return []
-        raise ValueError(problem)
-    import warnings
-
-    warnings.warn(f"{problem} Skipped.", stacklevel=4)
+        return [(variable.assign, _read_dataset(group, str(i), label)) for i, variable in enumerate(variables)]
+    if not skip_mismatch and not (is_optimizer(owner) and not owner.built):
+        raise ValueError(f"{problem} The model must be made and built as the saved one was; load_weights(..., skip_mismatch=True) leaves out what does not fit.")
+    warnings.warn(f"{problem} Skipped.", stacklevel=5)
     return []
 
 
-def _mismatch(path: str, owner, variables, stored, label: str) -> str | None:
+def _read_dataset(group, key: str, label: str) -> np.ndarray:
+    """One array; data that the file only points at is refused, so that a file cannot read other files."""
+    dataset = group[key]
+    if type(group.get(key, getlink=True)).__name__ == "ExternalLink" or dataset.is_virtual or dataset.external:
+        raise ValueError(f"{label}: {dataset.name} points to another file, which is not followed.")
+    if dataset.attrs.get("dtype") == "bfloat16":
+        return float32_of_bits(np.ascontiguousarray(dataset[()]).view(np.uint16).reshape(dataset.shape))
+    return np.asarray(dataset)
+
+
+def _mismatch(path: str, owner, variables, group, count: int, label: str) -> str | None:
     name = f"{type(owner).__name__} {getattr(owner, 'name', path)!r}"
-    if len(variables) != len(stored):
-        return f"{label}: {name} has {len(variables)} variables, but the file holds {len(stored)} at {path or 'the top'!r}. The model must be built as it was when saved."
+    if len(variables) != count:
+        return f"{label}: {name} has {len(variables)} variables, but the file holds {count} at {path or 'the top'!r}."
     for i, variable in enumerate(variables):
-        values = stored.get(str(i))
-        if values is None or tuple(values.shape) != tuple(variable.shape):
-            got = "nothing" if values is None else f"shape {tuple(values.shape)}"
-            return f"{label}: {name} variable {variable.name!r} has shape {tuple(variable.shape)}, but the file holds {got}. The model must be built as it was when saved."
+        stored = group.get(str(i))
+        shape = getattr(stored, "shape", None)
+        if shape is None or tuple(shape) != tuple(variable.shape):
+            got = "nothing" if shape is None else f"shape {tuple(shape)}"
+            return f"{label}: {name} variable {variable.name!r} has shape {tuple(variable.shape)}, but the file holds {got}."
     return None
 
 
 def own_variables(owner) -> list:
-    """Variables an object holds itself, in the order they are saved; seed generators of layers keep their own counsel, as in Keras."""
-    if _is_optimizer(owner):
+    """Variables an object holds itself, in the order they are saved."""
+    if is_optimizer(owner):
         return list(owner.variables)
-    return [*owner._trainable_variables, *owner._non_trainable_variables] if hasattr(owner, "_trainable_variables") else []
+    return [*owner._trainable_variables, *owner._non_trainable_variables]
 
 
-def _is_optimizer(owner) -> bool:
-    return hasattr(owner, "apply_gradients")
-
-
-def walk(model):
-    """(path, object) of every object with weights, depth first, named by attribute, or by class inside `layers`."""
-    visited: set[int] = set()
-    yield from _walk("", model, visited)
-
-
-def _walk(path: str, owner, visited: set[int]):
-    if id(owner) in visited:
-        return
-    visited.add(id(owner))
-    yield path, owner
-    for name, child in _children(owner):
-        yield from _walk(f"{path}/{name}" if path else name, child, visited)
-
-
-def _children(owner):
-    """Named children: layers by class name with counters, sublayers by the attribute that holds them, then the optimizer."""
-    if _is_optimizer(owner):
-        return []
-    children: list[tuple[str, object]] = []
-    if _has_layer_list(owner):
-        children += [(f"layers/{name}", layer) for name, layer in _numbered(owner.layers)]
-    else:
-        children += _attribute_children(owner)
-    optimizer = getattr(owner, "optimizer", None)
-    if optimizer is not None:
-        children.append(("optimizer", optimizer))
-    return children
-
-
-def _has_layer_list(owner) -> bool:
-    return type(owner).__name__ in ("Sequential", "Functional") or any(c.__name__ in ("Sequential", "Functional") for c in type(owner).__mro__)
-
-
-def _attribute_children(owner) -> list[tuple[str, object]]:
-    children: list[tuple[str, object]] = []
-    for attribute, value in sorted(vars(owner).items()):
-        if attribute in ("_layers", "_metrics", "optimizer", "_optimizer"):
-            continue
-        if _is_layer(value):
-            children.append((attribute, value))
-        elif isinstance(value, (list, tuple, dict)):
-            items = list(value.values()) if isinstance(value, dict) else value
-            layers = [item for item in items if _is_layer(item)]
-            children += [(f"{attribute}/{name}", layer) for name, layer in _numbered(layers)]
-    return children
-
-
-def _is_layer(value) -> bool:
-    return hasattr(value, "_trainable_variables") and hasattr(value, "call")
-
-
-def _numbered(layers):
-    """snake_case class names, with _1, _2, ... for repeats."""
-    counts: dict[str, int] = {}
-    for layer in layers:
-        name = to_snake_case(type(layer).__name__)
-        count = counts.get(name, 0)
-        counts[name] = count + 1
-        yield (f"{name}_{count}" if count else name), layer
+def _is_overridden(owner, method: str) -> bool:
+    """Whether a class outside nnlite has a way of its own to keep its variables."""
+    defined = next((cls for cls in type(owner).__mro__ if method in vars(cls)), None)
+    return defined is not None and defined.__module__.partition(".")[0] != "nnlite"
