@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 
 from nnlite import _core
@@ -12,6 +14,22 @@ from nnlite.graph.passes.memory import MemoryPlan, find, is_view, plan_memory
 from nnlite.graph.spec import Spec
 
 
+# Engine memory that may come on top of twice what the last collection left before the next one is due.
+_SPARE_BYTES = 64 << 20
+
+
+class _Garbage:
+    """Frees dropped models in time. They are reference cycles, which Python collects by their number and without knowing the memory that they hold."""
+
+    kept_bytes = 0  # what was in use after the last collection
+
+    @classmethod
+    def collect(cls) -> None:
+        if _core.memory_stats()["in_use"] > 2 * cls.kept_bytes + _SPARE_BYTES:
+            gc.collect()
+            cls.kept_bytes = _core.memory_stats()["in_use"]
+
+
 class Plan:
     """A compiled graph: `run`, `run_steps`, `run_batches`, `profile`, `dump`.
 
@@ -19,6 +37,7 @@ class Plan:
     """
 
     def __init__(self, graph: Graph, label: str = "", arena=None):
+        _Garbage.collect()
         self.label = label
         self.graph = graph = optimize(graph)
         memory = plan_memory(graph)
