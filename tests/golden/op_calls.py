@@ -52,7 +52,7 @@ class Draw:
     def holes(self, *shape):
         """Numbers with some NaN."""
         x = self.f(*shape)
-        x.reshape(-1)[1 :: 4] = np.nan
+        x.reshape(-1)[1::4] = np.nan
         return x
 
     def definite(self, n):
@@ -76,10 +76,14 @@ def call(names: str, make) -> None:
 
 
 _FLOATS = (
-    "exp expm1 sin cos tan sinh cosh tanh arctan arcsinh erf sign square abs absolute negative floor ceil round trunc relu relu6 sigmoid softplus softsign "
-    "silu gelu elu selu celu leaky_relu hard_sigmoid hard_silu hard_tanh tanh_shrink soft_shrink hard_shrink log_sigmoid softmax log_softmax squareplus "
-    "sparse_plus sparse_sigmoid isnan isfinite isinf logical_not sum mean var std max min prod argmax argmin any all cumsum cumprod logsumexp median ravel flip "
-    "transpose sort argsort diff deg2rad rad2deg sinc exp2 cbrt nan_to_num fabs signbit count_nonzero ptp nonzero zeros_like ones_like glu angle real "
+    "exp expm1 sin cos tan sinh cosh tanh arctan arcsinh erf sign square abs absolute negative floor ceil round trunc relu relu6 "
+    "sigmoid softplus softsign "
+    "silu gelu elu selu celu leaky_relu hard_sigmoid hard_silu hard_tanh tanh_shrink soft_shrink hard_shrink log_sigmoid softmax "
+    "log_softmax squareplus "
+    "sparse_plus sparse_sigmoid isnan isfinite isinf logical_not sum mean var std max min prod argmax argmin any all cumsum "
+    "cumprod logsumexp median ravel flip "
+    "transpose sort argsort diff deg2rad rad2deg sinc exp2 cbrt nan_to_num fabs signbit count_nonzero ptp nonzero zeros_like "
+    "ones_like glu angle real "
     "amax amin isreal isposinf isneginf i0 nanmean nansum"
 )
 call(_FLOATS, lambda d: (d.f(3, 4),))
@@ -97,7 +101,8 @@ for _axis in (1, -1):
 call("sum mean max min prod any all var std logsumexp median", lambda d: ((d.f(3, 4, 2),), {"axis": (0, 2), "keepdims": True}))
 
 _BINARY = (
-    "add subtract multiply divide true_divide maximum minimum power mod floor_divide fmax fmin fmod equal not_equal less less_equal greater greater_equal "
+    "add subtract multiply divide true_divide maximum minimum power mod floor_divide fmax fmin fmod equal not_equal less "
+    "less_equal greater greater_equal "
     "logical_and logical_or logical_xor outer divide_no_nan"
 )
 call(_BINARY + " arctan2 hypot logaddexp logaddexp2 isclose heaviside", lambda d: (d.p(3, 4), d.p(3, 1)))
@@ -124,9 +129,17 @@ call("tensordot", lambda d: ((d.f(2, 3, 4), d.f(4, 3)), {"axes": [[1, 2], [1, 0]
 call("tensordot", lambda d: ((d.f(2, 3), d.f(4, 5)), {"axes": 0}))
 call("tensordot", lambda d: ((d.f(2, 3, 4), d.f(4, 6)), {"axes": 1}))
 for _text, _shapes in (
-    ("ij,jk->ik", ((2, 3), (3, 4))), ("bij,bkj->bik", ((2, 3, 4), (2, 5, 4))), ("...ij,jk->...ik", ((2, 3, 4), (4, 5))), ("ii->i", ((3, 3),)), ("ij->", ((2, 3),)),
-    ("ij->ji", ((2, 3),)), ("i,j,k->ijk", ((2,), (3,), (4,))), ("abc,cd,de->abe", ((2, 3, 4), (4, 5), (5, 2))), ("ij,jk", ((2, 3), (3, 4))),
-    ("bhqk,bkhd->bqhd", ((2, 3, 4, 5), (2, 5, 3, 6))), ("ij,ij->i", ((2, 3), (2, 3))),
+    ("ij,jk->ik", ((2, 3), (3, 4))),
+    ("bij,bkj->bik", ((2, 3, 4), (2, 5, 4))),
+    ("...ij,jk->...ik", ((2, 3, 4), (4, 5))),
+    ("ii->i", ((3, 3),)),
+    ("ij->", ((2, 3),)),
+    ("ij->ji", ((2, 3),)),
+    ("i,j,k->ijk", ((2,), (3,), (4,))),
+    ("abc,cd,de->abe", ((2, 3, 4), (4, 5), (5, 2))),
+    ("ij,jk", ((2, 3), (3, 4))),
+    ("bhqk,bkhd->bqhd", ((2, 3, 4, 5), (2, 5, 3, 6))),
+    ("ij,ij->i", ((2, 3), (2, 3))),
 ):
     call("einsum", lambda d, text=_text, shapes=_shapes: (text, *[d.f(*s) for s in shapes]))
 call("inner", lambda d: (d.f(3, 4), d.f(2, 4)))

@@ -6,14 +6,42 @@ from .case import SPECIALS, Case, bools, distinct, floats, ints
 
 # Shapes around vector lengths: 16 floats, 8 doubles, blocks of 1024 and more.
 SHAPES = ((7,), (), (1,), (0, 3), (16,), (33,), (5, 67), (3, 1025))
-BROADCASTS = (((4, 5), (4, 5)), ((3, 17), (17,)), ((3, 17), (3, 1)), ((), (4,)), ((2, 1, 5), (3, 1)), ((1, 33), (33, 1)), ((0, 4), (1, 4)), ((2, 3, 4, 5), (5,)))
+BROADCASTS = (
+    ((4, 5), (4, 5)),
+    ((3, 17), (17,)),
+    ((3, 17), (3, 1)),
+    ((), (4,)),
+    ((2, 1, 5), (3, 1)),
+    ((1, 33), (33, 1)),
+    ((0, 4), (1, 4)),
+    ((2, 3, 4, 5), (5,)),
+)
 
 # Name -> (domain, tolerance in epsilons of the result).
 _UNARY = {
-    "negative": ((-2, 2), 1), "abs": ((0.1, 2), 1), "sign": ((0.1, 2), 1), "square": ((-2, 2), 1), "exp": ((-4, 4), 4), "expm1": ((-2, 2), 6),
-    "log": ((0.1, 9), 4), "log1p": ((-0.8, 5), 6), "sqrt": ((0.1, 9), 2), "rsqrt": ((0.1, 9), 4), "reciprocal": ((0.2, 5), 3), "sin": ((-6, 6), 6),
-    "cos": ((-6, 6), 6), "tan": ((-1.2, 1.2), 8), "sinh": ((-3, 3), 8), "cosh": ((-3, 3), 6), "tanh": ((-3, 3), 6), "asin": ((-0.9, 0.9), 8),
-    "acos": ((-0.9, 0.9), 8), "atan": ((-5, 5), 8), "sigmoid": ((-8, 8), 6), "erf": ((-3, 3), 8), "relu": ((0.1, 2), 1),
+    "negative": ((-2, 2), 1),
+    "abs": ((0.1, 2), 1),
+    "sign": ((0.1, 2), 1),
+    "square": ((-2, 2), 1),
+    "exp": ((-4, 4), 4),
+    "expm1": ((-2, 2), 6),
+    "log": ((0.1, 9), 4),
+    "log1p": ((-0.8, 5), 6),
+    "sqrt": ((0.1, 9), 2),
+    "rsqrt": ((0.1, 9), 4),
+    "reciprocal": ((0.2, 5), 3),
+    "sin": ((-6, 6), 6),
+    "cos": ((-6, 6), 6),
+    "tan": ((-1.2, 1.2), 8),
+    "sinh": ((-3, 3), 8),
+    "cosh": ((-3, 3), 6),
+    "tanh": ((-3, 3), 6),
+    "asin": ((-0.9, 0.9), 8),
+    "acos": ((-0.9, 0.9), 8),
+    "atan": ((-5, 5), 8),
+    "sigmoid": ((-8, 8), 6),
+    "erf": ((-3, 3), 8),
+    "relu": ((0.1, 2), 1),
 }
 _ROUNDING = ("floor", "ceil", "round")
 _TESTS = ("isnan", "isinf", "isfinite")
@@ -47,7 +75,12 @@ def _unary_cases():
 
 # Name -> (low, high of both, tolerance).
 _BINARY = {
-    "add": (-2, 2, 1), "subtract": (-2, 2, 1), "multiply": (-2, 2, 1), "divide": (0.3, 2, 2), "power": (0.3, 2, 12), "atan2": (0.3, 2, 8),
+    "add": (-2, 2, 1),
+    "subtract": (-2, 2, 1),
+    "multiply": (-2, 2, 1),
+    "divide": (0.3, 2, 2),
+    "power": (0.3, 2, 12),
+    "atan2": (0.3, 2, 8),
 }
 _COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
 _INTEGER = ("add", "subtract", "multiply", "maximum", "minimum", "mod", "floor_divide", *_COMPARISONS)
@@ -62,7 +95,14 @@ def _binary_cases():
         for name in _COMPARISONS:
             yield Case(name, (np.round(floats(*a)), np.round(floats(*b, seed=1))), gradient=False)
         for name in ("mod", "floor_divide"):
-            yield Case(name, (floats(*a, low=1.1, high=1.4), floats(*b, low=0.4, high=0.5, seed=1)), tolerance=4, scale=1.0, second=False, gradient=name == "mod")
+            yield Case(
+                name,
+                (floats(*a, low=1.1, high=1.4), floats(*b, low=0.4, high=0.5, seed=1)),
+                tolerance=4,
+                scale=1.0,
+                second=False,
+                gradient=name == "mod",
+            )
         for name in ("logical_and", "logical_or", "logical_xor"):
             yield Case(name, (bools(*a), bools(*b, seed=1)))
         for name in _INTEGER:

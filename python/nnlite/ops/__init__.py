@@ -43,7 +43,8 @@ _OPERATORS = (
 _RARE = {
     "attention": "dot_product_attention",
     "bits": (
-        "bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor gcd lcm left_shift nextafter right_shift view"
+        "bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor gcd lcm left_shift "
+        "nextafter right_shift view"
     ),
     "ctc": "ctc_decode ctc_loss",
     "factorizations": (
@@ -53,7 +54,8 @@ _RARE = {
     "spatial": "adaptive_average_pool adaptive_max_pool depth_to_space fold rearrange space_to_depth unfold",
     "special": "angle conj conjugate erfinv i0 imag real",
     "statistics": (
-        "cdist corrcoef correlate diff median nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile "
+        "cdist corrcoef correlate diff median nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin "
+        "nanpercentile nanprod nanquantile "
         "nanstd nansum nanvar percentile quantile trapezoid"
     ),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnlite import config
-from nnlite.graph.spec import FLOATS, NUMPY_DTYPE, Spec, spec_of_array
+from nnlite.graph.spec import FLOATS, NUMPY_DTYPE, Spec
 from nnlite.graph.symbolic import KerasTensor
 from nnlite.ops import elementwise as e
 from nnlite.ops._dtypes import dtype_kind, floating, promote
@@ -53,7 +53,9 @@ def _number(x, dtype: str) -> Tensor:
 
 def _from_numpy(array: np.ndarray, dtype: str | None) -> Tensor:
     if array.dtype.kind in "OUSMmVc":
-        raise TypeError(f"A tensor holds numbers or booleans; received a numpy array of dtype {array.dtype}. Convert it first, e.g. with astype('float32').")
+        raise TypeError(
+            f"A tensor holds numbers or booleans; received a numpy array of dtype {array.dtype}. Convert it first, e.g. with astype('float32')."
+        )
     if dtype is None or dtype == "bfloat16":
         tensor = from_array(array)
         return tensor if dtype is None else e.cast(tensor, dtype=dtype)
@@ -93,7 +95,9 @@ def _holds_tensors(x) -> bool:
 
 def _from_other(x, dtype: str | None) -> Tensor:
     if isinstance(x, KerasTensor):
-        raise ValueError(f"A KerasTensor has no values: {x}. Use functions of nnlite.ops on it, which record themselves, or wrap the code in a Layer.")
+        raise ValueError(
+            f"A KerasTensor has no values: {x}. Use functions of nnlite.ops on it, which record themselves, or wrap the code in a Layer."
+        )
     if hasattr(x, "__array__"):
         return _from_numpy(np.asarray(x), dtype)
     if hasattr(x, "__dlpack__"):

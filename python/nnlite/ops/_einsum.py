@@ -54,7 +54,9 @@ def _check_sizes(subscripts: str, terms, tensors) -> None:
         for letter, dim in zip(term, tensor.spec.shape):
             if size.setdefault(letter, dim) != dim:
                 shapes = ", ".join(str(t.spec.shape) for t in tensors)
-                raise ValueError(f"einsum() needs one size per letter; in {subscripts!r} with shapes {shapes}, {letter!r} is {size[letter]} and {dim}.")
+                raise ValueError(
+                    f"einsum() needs one size per letter; in {subscripts!r} with shapes {shapes}, {letter!r} is {size[letter]} and {dim}."
+                )
 
 
 def _without_repeats(tensor: Tensor, letters: str):

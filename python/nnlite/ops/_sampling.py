@@ -29,8 +29,13 @@ def _lanczos(radius: int):
 
 
 KERNELS = {
-    "bilinear": lambda x: np.maximum(1 - x, 0), "linear": lambda x: np.maximum(1 - x, 0), "triangle": lambda x: np.maximum(1 - x, 0),
-    "bicubic": _cubic, "cubic": _cubic, "lanczos3": _lanczos(3), "lanczos5": _lanczos(5),
+    "bilinear": lambda x: np.maximum(1 - x, 0),
+    "linear": lambda x: np.maximum(1 - x, 0),
+    "triangle": lambda x: np.maximum(1 - x, 0),
+    "bicubic": _cubic,
+    "cubic": _cubic,
+    "lanczos3": _lanczos(3),
+    "lanczos5": _lanczos(5),
 }
 
 

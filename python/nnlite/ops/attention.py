@@ -18,9 +18,7 @@ _MASKED = {"float32": -0.7 * 3.4028235e38, "float64": -0.7 * 1.7976931348623157e
 
 
 @public
-def dot_product_attention(
-    query, key, value, bias=None, mask=None, scale=None, is_causal=False, flash_attention=None, attn_logits_soft_cap=None
-):
+def dot_product_attention(query, key, value, bias=None, mask=None, scale=None, is_causal=False, flash_attention=None, attn_logits_soft_cap=None):
     """softmax(scale * query . key + bias) . value over the positions that `mask` allows.
 
     Args:
@@ -59,7 +57,8 @@ def _check(q: Tensor, k: Tensor, v: Tensor) -> None:
     ranks_fit = all(len(shape) == 4 for shape in shapes)
     if not ranks_fit or shapes[0][3] != shapes[1][3] or shapes[1][:3] != shapes[2][:3] or not shapes[1][2] or shapes[0][2] % shapes[1][2]:
         raise ValueError(
-            "dot_product_attention() takes query [batch, targets, heads, size], key and value [batch, sources, key heads, size], with heads a multiple of "
+            "dot_product_attention() takes query [batch, targets, heads, size], key and value [batch, sources, key heads, size], "
+            "with heads a multiple of "
             f"key heads; received shapes {shapes[0]}, {shapes[1]} and {shapes[2]}."
         )
 

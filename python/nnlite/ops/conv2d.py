@@ -62,7 +62,9 @@ def _check(name: str, x: Spec, w_shape, strides, padding, dilation) -> None:
     if len(x.shape) != 4 or len(w_shape) != 4 or x.dtype not in FLOATS:
         raise ValueError(f"{name}() takes a float image [N,H,W,C] and a kernel of 4 axes; received {x} and kernel shape {tuple(w_shape)}.")
     if min(strides) < 1 or min(dilation) < 1 or min(padding) < 0:
-        raise ValueError(f"{name}() takes strides and dilation >= 1 and padding >= 0; received strides={strides}, dilation={dilation}, padding={padding}.")
+        raise ValueError(
+            f"{name}() takes strides and dilation >= 1 and padding >= 0; received strides={strides}, dilation={dilation}, padding={padding}."
+        )
 
 
 def conv2d_shape(name: str, x: Spec, w_shape, strides, padding, dilation, groups) -> tuple[int, int, int, int]:
@@ -173,7 +175,9 @@ def _depthwise_shape(name: str, x: Spec, w_shape, strides, padding, dilation) ->
     _check(name, x, w_shape, strides, padding, dilation)
     kh, kw, c, m = w_shape
     if c != x.shape[3]:
-        raise ValueError(f"{name}() needs kernel [kh, kw, channels, multiplier]: the input has {x.shape[3]} channels, the kernel shape is {tuple(w_shape)}.")
+        raise ValueError(
+            f"{name}() needs kernel [kh, kw, channels, multiplier]: the input has {x.shape[3]} channels, the kernel shape is {tuple(w_shape)}."
+        )
     return (x.shape[0], *output_hw(x.shape, (kh, kw), strides, padding, dilation), c * m)
 
 

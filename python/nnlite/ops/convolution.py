@@ -120,7 +120,8 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
     per_group = to_tensor(kernel).spec.shape[-2] if len(to_tensor(kernel).spec.shape) > 1 else 0
     if not per_group or channels % per_group:
         raise ValueError(
-            f"conv() needs kernel [*window, channels / groups, filters]: the input has {channels} channels, the kernel shape is {to_tensor(kernel).spec.shape}."
+            f"conv() needs kernel [*window, channels / groups, filters]: the input has {channels} channels, the kernel shape is "
+            f"{to_tensor(kernel).spec.shape}."
         )
     return _convolved("conv", primitives.conv2d, inputs, kernel, strides, padding, data_format, dilation_rate, groups=channels // per_group)
 

@@ -220,7 +220,9 @@ def _place(x: Tensor, starts, updates: Tensor) -> Tensor:
     shape = x.spec.shape
     high = tuple(dim - start - size for dim, start, size in zip(shape, starts, updates.spec.shape))
     if min(starts, default=0) < 0 or min(high, default=0) < 0:
-        raise ValueError(f"slice_update() must stay inside its input: shape {shape} with start_indices={starts} and updates of shape {updates.spec.shape}.")
+        raise ValueError(
+            f"slice_update() must stay inside its input: shape {shape} with start_indices={starts} and updates of shape {updates.spec.shape}."
+        )
     zeros = (0,) * len(shape)
     inside = np.zeros(shape, bool)
     inside[tuple(np.s_[s : s + n] for s, n in zip(starts, updates.spec.shape))] = True

@@ -148,7 +148,8 @@ def _without_class_axis(target: Tensor, scores: Spec, shape, axis: int) -> Tenso
         target = movement.reshape(target, shape=target.spec.shape[:axis] + target.spec.shape[axis + 1 :])
     if target.spec.shape != kept:
         raise ValueError(
-            f"sparse_categorical_crossentropy() takes one integer per position: output of shape {shape} needs target of shape {kept}, received {target.spec.shape}. "
+            f"sparse_categorical_crossentropy() takes one integer per position: output of shape {shape} needs target of shape "
+            f"{kept}, received {target.spec.shape}. "
             "One-hot targets go to categorical_crossentropy."
         )
     return target

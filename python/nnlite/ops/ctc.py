@@ -28,7 +28,9 @@ def ctc_loss(target, output, target_length, output_length, mask_index=0):
     """
     target, output = to_tensor(target, "int32"), to_float(output)
     if len(target.spec.shape) != 2 or len(output.spec.shape) != 3 or target.spec.shape[0] != output.spec.shape[0]:
-        raise ValueError(f"ctc_loss() takes target [batch, labels] and output [batch, time, classes]; received {target.spec.shape} and {output.spec.shape}.")
+        raise ValueError(
+            f"ctc_loss() takes target [batch, labels] and output [batch, time, classes]; received {target.spec.shape} and {output.spec.shape}."
+        )
     batch, time, _ = output.spec.shape
     target_length, output_length = (to_tensor(n, "int32") for n in (target_length, output_length))
     path = _with_blanks(target, int(mask_index))
@@ -98,9 +100,7 @@ def _ended(alpha: Tensor, target_length: Tensor) -> Tensor:
 
 
 @public
-def ctc_decode(
-    inputs, sequence_lengths, strategy="greedy", beam_width=100, top_paths=1, merge_repeated=True, mask_index=0
-):
+def ctc_decode(inputs, sequence_lengths, strategy="greedy", beam_width=100, top_paths=1, merge_repeated=True, mask_index=0):
     """Label sequences of scores [batch, time, classes]. Not available in compiled functions.
 
     Args:

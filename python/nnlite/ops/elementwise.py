@@ -24,7 +24,8 @@ def broadcast_shapes(name: str, *shapes) -> tuple[int, ...]:
             size = shape[axis] if -axis <= len(shape) else 1
             if size != 1 and dim not in (1, size):
                 raise ValueError(
-                    f"{name}() needs shapes that broadcast: counted from the right, sizes must be equal or 1; received {' and '.join(map(str, shapes))}. "
+                    f"{name}() needs shapes that broadcast: counted from the right, sizes must be equal or 1; received "
+                    f"{' and '.join(map(str, shapes))}. "
                     "Reshape or expand_dims one of them."
                 )
             dim = size if size != 1 else dim
@@ -110,7 +111,9 @@ expm1 = _unary("expm1", np.expm1, lambda node, dy: multiply(dy, add(_y(node), _o
 log = _unary("log", np.log, lambda node, dy: divide(dy, _x(node)))
 log1p = _unary("log1p", np.log1p, lambda node, dy: divide(dy, add(_x(node), _of(dy, 1.0))))
 sqrt = _unary("sqrt", np.sqrt, lambda node, dy: divide(multiply(dy, _of(dy, 0.5)), _y(node)))
-rsqrt = _unary("rsqrt", lambda x: (1 / np.sqrt(x)).astype(x.dtype), lambda node, dy: multiply(dy, multiply(multiply(square(_y(node)), _y(node)), _of(dy, -0.5))))
+rsqrt = _unary(
+    "rsqrt", lambda x: (1 / np.sqrt(x)).astype(x.dtype), lambda node, dy: multiply(dy, multiply(multiply(square(_y(node)), _y(node)), _of(dy, -0.5)))
+)
 reciprocal = _unary("reciprocal", lambda x: (1 / x).astype(x.dtype), lambda node, dy: negative(multiply(dy, square(_y(node)))))
 sin = _unary("sin", np.sin, lambda node, dy: multiply(dy, cos(_x(node))))
 cos = _unary("cos", np.cos, lambda node, dy: negative(multiply(dy, sin(_x(node)))))
@@ -233,7 +236,10 @@ maximum = _binary(
     commutative=True,
 )
 minimum = _binary(
-    "minimum", np.minimum, _both(lambda node, dy: _pick(node, dy, True, less_equal), lambda node, dy: _pick(node, dy, False, less_equal)), commutative=True
+    "minimum",
+    np.minimum,
+    _both(lambda node, dy: _pick(node, dy, True, less_equal), lambda node, dy: _pick(node, dy, False, less_equal)),
+    commutative=True,
 )
 mod = _binary("mod", np.mod, _both(lambda node, dy: dy, lambda node, dy: negative(multiply(dy, _floor_quotient(node)))))
 floor_divide = _binary("floor_divide", np.floor_divide, (no_gradient, no_gradient))

@@ -22,7 +22,8 @@ _ORDERS = {"nearest": 0, "bilinear": 1}
 def _check(name: str, interpolation: str, fill_mode: str) -> int:
     if interpolation not in _ORDERS or fill_mode not in FILL_MODES:
         raise ValueError(
-            f'{name}() takes interpolation "nearest" or "bilinear" and fill_mode out of {", ".join(FILL_MODES)}; received {interpolation!r} and {fill_mode!r}.'
+            f'{name}() takes interpolation "nearest" or "bilinear" and fill_mode out of {", ".join(FILL_MODES)}; received '
+            f"{interpolation!r} and {fill_mode!r}."
         )
     return _ORDERS[interpolation]
 
@@ -39,7 +40,9 @@ def map_coordinates(inputs, coordinates, order, fill_mode="constant", fill_value
     x, coordinates = to_tensor(inputs), to_float(coordinates)
     rank = len(x.spec.shape)
     if not coordinates.spec.shape or coordinates.spec.shape[0] != rank:
-        raise ValueError(f"map_coordinates() takes coordinates [{rank}, ...] for inputs of shape {x.spec.shape}; received shape {coordinates.spec.shape}.")
+        raise ValueError(
+            f"map_coordinates() takes coordinates [{rank}, ...] for inputs of shape {x.spec.shape}; received shape {coordinates.spec.shape}."
+        )
     values = to_float(x)
     rest = coordinates.spec.shape[1:]
     per_axis = [movement.reshape(part_along(coordinates, 0, k, 1), shape=rest) for k in range(rank)]
@@ -79,7 +82,8 @@ def affine_transform(images, transform, interpolation="bilinear", fill_mode="con
     k = e.add(_line(p, q, x, y), const(1.0, x))
     return batch.back(
         as_dtype(
-            _read(pixels, e.divide(e.add(_line(a, b, x, y), c), k), e.divide(e.add(_line(d, f, x, y), g), k), order, fill_mode, fill_value), batch.dtype
+            _read(pixels, e.divide(e.add(_line(a, b, x, y), c), k), e.divide(e.add(_line(d, f, x, y), g), k), order, fill_mode, fill_value),
+            batch.dtype,
         )
     )
 
@@ -110,9 +114,7 @@ def perspective_transform(images, start_points, end_points, interpolation="bilin
 
 
 @public(home=GEOMETRY)
-def elastic_transform(
-    images, alpha=20.0, sigma=5.0, interpolation="bilinear", fill_mode="reflect", fill_value=0.0, seed=None, data_format=None
-):
+def elastic_transform(images, alpha=20.0, sigma=5.0, interpolation="bilinear", fill_mode="reflect", fill_value=0.0, seed=None, data_format=None):
     """Images with their pixels moved by smooth random distances: noise blurred with deviation `sigma`, times `alpha`."""
     from nnlite.ops._windows import same_padding
     from nnlite.random import normal

@@ -116,7 +116,14 @@ _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
 
 @public(home=IMAGE)
 def resize(
-    images, size, interpolation="bilinear", antialias=False, crop_to_aspect_ratio=False, pad_to_aspect_ratio=False, fill_mode="constant", fill_value=0.0,
+    images,
+    size,
+    interpolation="bilinear",
+    antialias=False,
+    crop_to_aspect_ratio=False,
+    pad_to_aspect_ratio=False,
+    fill_mode="constant",
+    fill_value=0.0,
     data_format=None,
 ):
     """Images of another size.
@@ -133,7 +140,9 @@ def resize(
     (2, 3, 3)
     """
     if interpolation not in _INTERPOLATIONS or len(size) != 2:
-        raise ValueError(f"resize() takes size=(height, width) and interpolation out of {', '.join(_INTERPOLATIONS)}; received {size} and {interpolation!r}.")
+        raise ValueError(
+            f"resize() takes size=(height, width) and interpolation out of {', '.join(_INTERPOLATIONS)}; received {size} and {interpolation!r}."
+        )
     if fill_mode != "constant" or (pad_to_aspect_ratio and crop_to_aspect_ratio):
         raise ValueError(
             f'resize() takes fill_mode "constant" and one of crop_to_aspect_ratio and pad_to_aspect_ratio; received fill_mode={fill_mode!r}, '
@@ -241,7 +250,8 @@ def _patches(name: str, x: Tensor, window, strides, dilation, padding: str) -> T
         return _tiled(x, window, counts)
     ones = (1, *strides, 1)
     parts = [
-        movement.slice_(x, starts=(0, *[i * d for i, d in zip(cell, dilation)], 0), sizes=(n, *counts, c), strides=ones) for cell in np.ndindex(*window)
+        movement.slice_(x, starts=(0, *[i * d for i, d in zip(cell, dilation)], 0), sizes=(n, *counts, c), strides=ones)
+        for cell in np.ndindex(*window)
     ]
     return movement.concatenate(*parts, axis=len(window) + 1)
 
@@ -350,8 +360,9 @@ def scale_and_translate(images, output_shape, scale, translation, spatial_dims, 
 
 def __getattr__(name: str):
     """Geometric transforms are loaded when first used."""
-    from nnlite.ops import geometry
+    if not name.startswith("_"):
+        from nnlite.ops import geometry
 
-    if name in geometry.GEOMETRY:
-        return geometry.GEOMETRY[name]
+        if name in geometry.GEOMETRY:
+            return geometry.GEOMETRY[name]
     raise AttributeError(f"module 'nnlite.ops.image' has no attribute {name!r}")

@@ -115,7 +115,9 @@ def split(x, indices_or_sections, axis=0):
         return _split_at(x, static_ints("split", "indices_or_sections", indices_or_sections), axis)
     n = int(indices_or_sections)
     if n < 1 or dim % n:
-        raise ValueError(f"split() cuts into equal parts: axis {axis} of shape {x.spec.shape} cannot be cut into {n}. Give positions instead, or use array_split.")
+        raise ValueError(
+            f"split() cuts into equal parts: axis {axis} of shape {x.spec.shape} cannot be cut into {n}. Give positions instead, or use array_split."
+        )
     return _split_at(x, [dim // n * k for k in range(1, n)], axis)
 
 

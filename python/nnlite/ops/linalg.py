@@ -63,9 +63,10 @@ def _matrix_norm(x, order, axes, keepdims: bool):
 
 def __getattr__(name: str):
     """Inverses and factorizations are loaded when first used."""
-    from nnlite.ops import factorizations
+    if not name.startswith("_"):
+        from nnlite.ops import factorizations
 
-    function = getattr(factorizations, name, None)
-    if function is None or getattr(function, "__module__", "") != factorizations.__name__ or name.startswith("_"):
-        raise AttributeError(f"module 'nnlite.ops.linalg' has no attribute {name!r}")
-    return function
+        function = getattr(factorizations, name, None)
+        if getattr(function, "__module__", "") == factorizations.__name__:
+            return function
+    raise AttributeError(f"module 'nnlite.ops.linalg' has no attribute {name!r}")

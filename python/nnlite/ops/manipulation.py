@@ -226,7 +226,9 @@ def _pairs(name: str, pad_width, rank: int) -> list[tuple[int, int]]:
     try:
         return [tuple(int(v) for v in p) for p in np.broadcast_to(width.reshape(-1, 1) if width.ndim == 1 and width.size == 1 else width, (rank, 2))]
     except ValueError:
-        raise ValueError(f"{name}() takes pad_width as n, (before, after) or one such pair per axis; received {pad_width!r} for {rank} axes.") from None
+        raise ValueError(
+            f"{name}() takes pad_width as n, (before, after) or one such pair per axis; received {pad_width!r} for {rank} axes."
+        ) from None
 
 
 @public
@@ -263,7 +265,8 @@ def scalar_ones(x: Tensor) -> Tensor:
 def _pad_by_copy(x: Tensor, pairs, mode: str, constant_values) -> Tensor:
     if mode not in ("reflect", "symmetric", "edge", "wrap") or constant_values is not None:
         raise ValueError(
-            f'pad() takes mode "constant", "reflect", "symmetric", "edge" or "wrap", and constant_values with "constant" only; received mode={mode!r}, '
+            'pad() takes mode "constant", "reflect", "symmetric", "edge" or "wrap", and constant_values with "constant" only; '
+            f"received mode={mode!r}, "
             f"constant_values={constant_values!r}."
         )
     from nnlite.ops.indexing import take
@@ -289,4 +292,3 @@ def meshgrid(*x, indexing="xy"):
         shape[place] = vector.spec.size
     columns = [movement.reshape(v, shape=tuple(v.spec.size if i == place else 1 for i in range(n))) for v, place in zip(vectors, places)]
     return [movement.broadcast_to(c, shape=tuple(shape)) for c in columns]
-

@@ -43,6 +43,7 @@ def matmul(a, b, *, transpose_a, transpose_b):
     k2, n = (b.shape[-1], b.shape[-2]) if transpose_b else b.shape[-2:]
     if k != k2:
         raise ValueError(
-            f"matmul() sums over one common size: {a.shape}{' transposed' if transpose_a else ''} offers {k}, {b.shape}{' transposed' if transpose_b else ''} has {k2}."
+            f"matmul() sums over one common size: {a.shape}{' transposed' if transpose_a else ''} offers {k}, "
+            f"{b.shape}{' transposed' if transpose_b else ''} has {k2}."
         )
     return Spec(broadcast_shapes("matmul", a.shape[:-2], b.shape[:-2]) + (m, n), a.dtype)

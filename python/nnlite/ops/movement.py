@@ -26,7 +26,9 @@ _MOVES = Traits(cost=_no_flops)
 def reshape(x, *, shape):
     """The same elements in row-major order under another shape."""
     if math.prod(shape) != x.size:
-        raise ValueError(f"reshape() keeps the number of elements: shape {x.shape} has {x.size}, the new shape {tuple(shape)} has {math.prod(shape)}.")
+        raise ValueError(
+            f"reshape() keeps the number of elements: shape {x.shape} has {x.size}, the new shape {tuple(shape)} has {math.prod(shape)}."
+        )
     return Spec(tuple(shape), x.dtype)
 
 
@@ -140,6 +142,11 @@ def concatenate(*xs, axis):
     first = xs[0]
     for x in xs:
         others = x.shape[:axis] + x.shape[axis + 1 :]
-        if x.dtype != first.dtype or len(x.shape) != len(first.shape) or not 0 <= axis < len(x.shape) or others != first.shape[:axis] + first.shape[axis + 1 :]:
+        if (
+            x.dtype != first.dtype
+            or len(x.shape) != len(first.shape)
+            or not 0 <= axis < len(x.shape)
+            or others != first.shape[:axis] + first.shape[axis + 1 :]
+        ):
             raise ValueError(f"concatenate() takes tensors of one dtype and equal shapes outside axis {axis}; received {first} and {x}.")
     return Spec(first.shape[:axis] + (sum(x.shape[axis] for x in xs),) + first.shape[axis + 1 :], first.dtype)

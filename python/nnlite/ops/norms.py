@@ -14,7 +14,9 @@ from nnlite.ops._second_order import by_formula
 def _check(name: str, x: Spec, *others: Spec) -> None:
     channels = x.shape[-1:] if x.shape else None
     if x.dtype not in FLOATS or channels is None or any(s != Spec(channels, x.dtype) for s in others):
-        raise ValueError(f"{name}() takes a float tensor [..., C] and scale and offset [C] of its dtype; received {x} with {', '.join(map(str, others))}.")
+        raise ValueError(
+            f"{name}() takes a float tensor [..., C] and scale and offset [C] of its dtype; received {x} with {', '.join(map(str, others))}."
+        )
 
 
 def _cost(inputs, outputs, attributes):

@@ -35,7 +35,9 @@ def _updates(first: int, slots: int):
 def _check(name: str, specs, n: int, first: int, groups: int) -> tuple[Spec, ...]:
     """Checks groups (params, grads, slots...) of n tensors each; returns the specs of params and slots."""
     if n < 1 or len(specs) != first + groups * n:
-        raise ValueError(f"{name}() takes {first} scalars and {groups} groups of n tensors (params, grads, slots); received {len(specs)} inputs with n={n}.")
+        raise ValueError(
+            f"{name}() takes {first} scalars and {groups} groups of n tensors (params, grads, slots); received {len(specs)} inputs with n={n}."
+        )
     if specs[0].shape != () or specs[0].dtype not in FLOATS:
         raise ValueError(f"{name}() takes a scalar float learning rate first; received {specs[0]}.")
     cut = _groups(specs, n, first)

@@ -31,7 +31,11 @@ def _conv_reference(w, groups):
     return np.concatenate([_panels(per_group[:, g]) for g in range(groups)])
 
 
-@primitive(gradients=(no_gradient,), reference=lambda b, transpose_b: _panels(b.T if transpose_b else b), traits=Traits(cost=lambda i, o, a: float(o[0].size)))
+@primitive(
+    gradients=(no_gradient,),
+    reference=lambda b, transpose_b: _panels(b.T if transpose_b else b),
+    traits=Traits(cost=lambda i, o, a: float(o[0].size)),
+)
 def matmul_pack(b, *, transpose_b):
     """[K, N] ([N, K] when transposed) to K * ceil16(N) numbers in panels of 64 columns."""
     if len(b.shape) != 2:

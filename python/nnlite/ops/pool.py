@@ -24,9 +24,13 @@ def _check(name: str, x: Spec, pool_size, strides, padding, dtypes=FLOATS) -> No
     if len(x.shape) != 4 or x.dtype not in dtypes:
         raise ValueError(f"{name}() takes an image [N,H,W,C] of numbers; received {x}.")
     if min(pool_size) < 1 or min(strides) < 1 or min(padding) < 0:
-        raise ValueError(f"{name}() takes pool_size and strides >= 1, padding >= 0; received pool_size={pool_size}, strides={strides}, padding={padding}.")
+        raise ValueError(
+            f"{name}() takes pool_size and strides >= 1, padding >= 0; received pool_size={pool_size}, strides={strides}, padding={padding}."
+        )
     if max(padding[:2]) >= pool_size[0] or max(padding[2:]) >= pool_size[1]:
-        raise ValueError(f"{name}() takes padding smaller than the window, so that every window sees a pixel; received pool_size={pool_size}, padding={padding}.")
+        raise ValueError(
+            f"{name}() takes padding smaller than the window, so that every window sees a pixel; received pool_size={pool_size}, padding={padding}."
+        )
 
 
 def _pooled(x: Spec, pool_size, strides, padding) -> tuple[int, int, int, int]:
@@ -93,7 +97,9 @@ def _cost(inputs, outputs, attributes):
 
 
 @primitive(
-    gradients=(lambda node, dy, _: None if dy is None else max_pool2d_grad(dy, node.outputs[1], input_shape=node.inputs[0].spec.shape, **_given(node)),),
+    gradients=(
+        lambda node, dy, _: None if dy is None else max_pool2d_grad(dy, node.outputs[1], input_shape=node.inputs[0].spec.shape, **_given(node)),
+    ),
     reference=_max_pool2d_reference,
     traits=Traits(cost=_cost),
 )

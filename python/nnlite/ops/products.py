@@ -22,7 +22,9 @@ def matmul(x1, x2):
     """
     a, b = pair(x1, x2)
     if not a.spec.shape or not b.spec.shape:
-        raise ValueError(f"matmul() takes tensors with at least one axis; received shapes {a.spec.shape} and {b.spec.shape}. Use multiply for scalars.")
+        raise ValueError(
+            f"matmul() takes tensors with at least one axis; received shapes {a.spec.shape} and {b.spec.shape}. Use multiply for scalars."
+        )
     if a.spec.dtype == "bool":
         return e.cast(matmul(e.cast(a, dtype="int32"), e.cast(b, dtype="int32")), dtype="bool")
     if a.spec.dtype in ("int8", "uint8"):

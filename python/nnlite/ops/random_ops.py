@@ -28,7 +28,12 @@ def philox_words(key: np.ndarray, count: int) -> np.ndarray:
     with np.errstate(over="ignore"):
         for _ in range(_ROUNDS):
             p0, p1 = _MULTIPLIERS[0] * c0.astype(np.uint64), _MULTIPLIERS[1] * c2.astype(np.uint64)
-            c0, c1, c2, c3 = (p1 >> shift).astype(np.uint32) ^ c1 ^ k0, p1.astype(np.uint32), (p0 >> shift).astype(np.uint32) ^ c3 ^ k1, p0.astype(np.uint32)
+            c0, c1, c2, c3 = (
+                (p1 >> shift).astype(np.uint32) ^ c1 ^ k0,
+                p1.astype(np.uint32),
+                (p0 >> shift).astype(np.uint32) ^ c3 ^ k1,
+                p0.astype(np.uint32),
+            )
             k0, k1 = k0 + _WEYL[0], k1 + _WEYL[1]
     return np.stack([c0, c1, c2, c3], axis=-1).reshape(-1)[:count]
 

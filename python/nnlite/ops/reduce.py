@@ -84,7 +84,9 @@ def _cost(inputs, outputs, attributes):
     return float(inputs[0].size)
 
 
-@primitive(gradients=(lambda node, dy: _spread(node, dy),), reference=_reducing(lambda x, **k: np.sum(x, dtype=x.dtype, **k)), traits=Traits(cost=_cost))
+@primitive(
+    gradients=(lambda node, dy: _spread(node, dy),), reference=_reducing(lambda x, **k: np.sum(x, dtype=x.dtype, **k)), traits=Traits(cost=_cost)
+)
 def sum(x, *, axes, keepdims):
     """Sum over axes; the dtype stays."""
     if x.dtype == "bool":
@@ -102,7 +104,9 @@ def prod(x, *, axes, keepdims):
 
 def _nonempty(name: str, x: Spec, axes) -> None:
     if math.prod(x.shape[axis] for axis in axes) == 0:
-        raise ValueError(f"{name}() of no elements is undefined; received shape {x.shape} with axes {axes}. Give `initial`, or check for emptiness first.")
+        raise ValueError(
+            f"{name}() of no elements is undefined; received shape {x.shape} with axes {axes}. Give `initial`, or check for emptiness first."
+        )
 
 
 @primitive(gradients=(_extreme_gradient,), reference=_extreme(np.max), traits=Traits(cost=_cost))
@@ -153,7 +157,9 @@ def _cumsum_gradient(node, dy):
 def cumsum(x, *, axis, reverse):
     """Running sum along an axis, from the end when `reverse`."""
     if x.dtype == "bool" or not 0 <= axis < len(x.shape):
-        raise ValueError(f"cumsum() takes numbers and an axis between 0 and {len(x.shape) - 1}; received {x} with axis={axis}. Cast or reshape first.")
+        raise ValueError(
+            f"cumsum() takes numbers and an axis between 0 and {len(x.shape) - 1}; received {x} with axis={axis}. Cast or reshape first."
+        )
     return x
 
 

@@ -78,7 +78,9 @@ def _flat_positions(name: str, indices, shape) -> tuple[Tensor, tuple[int, ...]]
     ids = ids_of(name, indices)
     n = ids.spec.shape[-1] if ids.spec.shape else 0
     if not 0 < n <= len(shape):
-        raise ValueError(f"{name}() takes indices [..., n] into the first n axes of shape {tuple(shape)}; received indices of shape {ids.spec.shape}.")
+        raise ValueError(
+            f"{name}() takes indices [..., n] into the first n axes of shape {tuple(shape)}; received indices of shape {ids.spec.shape}."
+        )
     strides = np.asarray([math.prod(shape[i + 1 : n]) for i in range(n)], ids.spec.dtype)
     last = len(ids.spec.shape) - 1
     flat = reduce.sum(e.multiply(ids, to_tensor(strides)), axes=(last,), keepdims=False)

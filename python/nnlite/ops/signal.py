@@ -71,7 +71,9 @@ def _pair(name: str, x) -> tuple[Tensor, Tensor]:
         raise ValueError(f"{name}() takes a pair (real part, imaginary part) of tensors; received {type(x).__name__}.")
     re, im = float_pair(*x)
     if re.spec.shape != im.spec.shape or not re.spec.shape:
-        raise ValueError(f"{name}() takes real and imaginary parts of one shape with at least one axis; received {re.spec.shape} and {im.spec.shape}.")
+        raise ValueError(
+            f"{name}() takes real and imaginary parts of one shape with at least one axis; received {re.spec.shape} and {im.spec.shape}."
+        )
     return re, im
 
 

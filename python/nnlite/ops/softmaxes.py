@@ -7,7 +7,6 @@ import numpy as np
 from nnlite.graph.op import Traits, no_gradient, primitive
 from nnlite.graph.spec import FLOATS, Spec
 from nnlite.ops import elementwise as e, reduce, movement
-from nnlite.ops._scalars import scalar
 from nnlite.ops._second_order import by_formula
 
 
@@ -35,7 +34,9 @@ def _log_softmax_reference(x):
     return z - np.log(np.exp(z).sum(-1, keepdims=True))
 
 
-@primitive(gradients=(lambda node, dy: softmax_grad(node.outputs[0], dy),), reference=_softmax_reference, traits=Traits(in_place=((0, 0),), cost=_cost))
+@primitive(
+    gradients=(lambda node, dy: softmax_grad(node.outputs[0], dy),), reference=_softmax_reference, traits=Traits(in_place=((0, 0),), cost=_cost)
+)
 def softmax(x):
     """exp(x) / sum(exp(x)) over the last axis."""
     _check("softmax", x)
@@ -54,7 +55,9 @@ def softmax_grad(y, dy):
 
 
 @primitive(
-    gradients=(lambda node, dy: log_softmax_grad(node.outputs[0], dy),), reference=_log_softmax_reference, traits=Traits(in_place=((0, 0),), cost=_cost)
+    gradients=(lambda node, dy: log_softmax_grad(node.outputs[0], dy),),
+    reference=_log_softmax_reference,
+    traits=Traits(in_place=((0, 0),), cost=_cost),
 )
 def log_softmax(x):
     """x - log(sum(exp(x))) over the last axis."""

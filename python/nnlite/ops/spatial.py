@@ -165,7 +165,7 @@ def rearrange(tensor, pattern, **axes_lengths):
 
 
 def _groups(side: str) -> list[list[str]]:
-    """"b (h w) 1" as [["b"], ["h", "w"], []]."""
+    """ "b (h w) 1" as [["b"], ["h", "w"], []]."""
     groups, current = [], None
     for token in side.replace("(", " ( ").replace(")", " ) ").split():
         if token == "(":
@@ -184,6 +184,8 @@ def _infer(group: list[str], dim: int, sizes: dict, pattern: str) -> None:
     unknown = [name for name in group if name not in sizes]
     known = math.prod(sizes[name] for name in group if name in sizes)
     if len(unknown) > 1 or (dim % known if unknown else dim != known):
-        raise ValueError(f"rearrange() cannot split an axis of {dim} into ({' '.join(group)}) in {pattern!r}; known sizes: {sizes}. Give more sizes by name.")
+        raise ValueError(
+            f"rearrange() cannot split an axis of {dim} into ({' '.join(group)}) in {pattern!r}; known sizes: {sizes}. Give more sizes by name."
+        )
     if unknown:
         sizes[unknown[0]] = dim // known

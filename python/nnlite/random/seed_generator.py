@@ -55,7 +55,7 @@ class SeedGenerator:
         return {"seed": self._initial_seed}
 
     @classmethod
-    def from_config(cls, config: dict) -> "SeedGenerator":
+    def from_config(cls, config: dict) -> SeedGenerator:
         return cls(**config)
 
 
@@ -102,4 +102,3 @@ def key_of(seed) -> Tensor:
     if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool):
         return Tensor(_KEY_SPEC, np.array([int(seed) % _SEED_LIMIT, 0], "int64"))
     raise ValueError(f"`seed` is an integer, a SeedGenerator, a key of int64[2] or None; received {seed!r}.")
-
