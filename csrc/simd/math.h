@@ -79,6 +79,8 @@ NN_INLINE Vec<T> scale(Vec<T> x, Vec<T> n) {
     return {{_mm512_scalef_pd(x.r.r, n.r.r)}};
   }
 #else
+  // One step where no result leaves the normal numbers by more than its last rounding; else two, of which only the second rounds.
+  if (__builtin_expect(all(abs(n) <= splat(FloatTraits<T>::kBias - 1)), 1)) return x * power_of_two(n);
   const Vec<T> half = floor(n * splat(T(0.5)));
   return x * power_of_two(half) * power_of_two(n - half);
 #endif
