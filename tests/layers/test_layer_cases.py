@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import sys
 
 import numpy as np
@@ -138,3 +139,37 @@ def test_noise_has_the_right_moments(name, arguments):
     y = getattr(nnlite.layers, name)(**arguments, seed=2)(x, training=True).numpy()
     expected = {"GaussianNoise": np.sqrt(1 + 0.25), "GaussianDropout": np.sqrt(1 / 0.8), "AlphaDropout": 1.0}[name]
     assert abs(y.mean()) < 0.02 and abs(y.std() - expected) < 0.02
+
+
+CHANNELS_FIRST = {
+    "Conv1D": {"filters": 4, "kernel_size": 3, "padding": "causal"},
+    "Conv2D": {"filters": 4, "kernel_size": 3, "strides": 2, "activation": "relu"},
+    "Conv2DTranspose": {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same"},
+    "DepthwiseConv2D": {"kernel_size": 3},
+    "SeparableConv2D": {"filters": 3, "kernel_size": 3},
+    "MaxPooling2D": {"pool_size": 2},
+    "AveragePooling1D": {"pool_size": 2, "padding": "same"},
+    "GlobalAveragePooling1D": {},
+    "GlobalMaxPooling2D": {"keepdims": True},
+    "Flatten": {},
+    "ZeroPadding2D": {"padding": ((1, 0), (0, 2))},
+    "Cropping2D": {"cropping": ((1, 2), (0, 1))},
+    "UpSampling2D": {"size": (2, 3)},
+    "MaxPooling3D": {},
+    "Conv3D": {"filters": 2, "kernel_size": 2},
+}
+
+
+@pytest.mark.parametrize("name", CHANNELS_FIRST)
+def test_channels_first_is_channels_last_moved(name):
+    rank = int(re.findall(r"\d", name)[0]) if name != "Flatten" else 2
+    x = np.random.default_rng(0).normal(size=(2, *(6, 5, 4)[:rank], 3)).astype("float32")
+    last = getattr(nnlite.layers, name)(**CHANNELS_FIRST[name], data_format="channels_last")
+    first = getattr(nnlite.layers, name)(**CHANNELS_FIRST[name], data_format="channels_first")
+    expected = last(x).numpy()
+    moved = np.moveaxis(x, -1, 1)
+    first.build(moved.shape)
+    first.set_weights(last.get_weights())
+    result = first(moved).numpy()
+    assert first.compute_output_shape(moved.shape) == result.shape
+    np.testing.assert_allclose(result, np.moveaxis(expected, -1, 1) if result.ndim > 2 else expected, rtol=1e-5, atol=1e-6)

@@ -13,7 +13,21 @@ _SIMPLE = (int, float, str, bool, type(None))
 _QUIET = frozenset(("built", "stop_training", "optimizer", "history", "compiled", "loss", "trainable"))
 
 
-class TrackedList(list):
+class _Owned:
+    """A container in a layer's attribute; copies of it (owner None) are plain containers."""
+
+    _owner = None
+
+    def _track(self, value):
+        return value if self._owner is None else self._owner._track(value)
+
+    def _forget(self, values):
+        if self._owner is not None:
+            for value in values:
+                self._owner._untrack(value)
+
+
+class TrackedList(_Owned, list):
     """A list attribute of a layer: layers and variables put into it later are tracked too."""
 
     def __init__(self, values=(), owner=None):
@@ -21,13 +35,13 @@ class TrackedList(list):
         self._owner = owner
 
     def append(self, value):
-        super().append(self._owner._track(value))
+        super().append(self._track(value))
 
     def insert(self, index, value):
-        super().insert(index, self._owner._track(value))
+        super().insert(index, self._track(value))
 
     def extend(self, values):
-        super().extend([self._owner._track(value) for value in values])
+        super().extend([self._track(value) for value in values])
 
     def __iadd__(self, values):
         self.extend(values)
@@ -36,9 +50,9 @@ class TrackedList(list):
     def __setitem__(self, index, value):
         old = self[index]
         if isinstance(index, slice):
-            value = [self._owner._track(v) for v in value]
+            value = [self._track(v) for v in value]
         else:
-            value = self._owner._track(value)
+            value = self._track(value)
             old = [old]
         super().__setitem__(index, value)
         self._forget(old)
@@ -62,15 +76,11 @@ class TrackedList(list):
         super().clear()
         self._forget(old)
 
-    def _forget(self, values):
-        for value in values:
-            self._owner._untrack(value)
-
     def __reduce__(self):
         return (list, (list(self),))
 
 
-class TrackedDict(dict):
+class TrackedDict(_Owned, dict):
     """A dict attribute of a layer: layers and variables put into it later are tracked too."""
 
     def __init__(self, values=(), owner=None):
@@ -79,14 +89,14 @@ class TrackedDict(dict):
 
     def __setitem__(self, key, value):
         old = self.get(key)
-        super().__setitem__(key, self._owner._track(value))
+        super().__setitem__(key, self._track(value))
         if old is not value:
-            self._owner._untrack(old)
+            self._forget([old])
 
     def __delitem__(self, key):
         old = self[key]
         super().__delitem__(key)
-        self._owner._untrack(old)
+        self._forget([old])
 
     def update(self, *args, **kwargs):
         for key, value in dict(*args, **kwargs).items():
@@ -99,7 +109,7 @@ class TrackedDict(dict):
 
     def pop(self, key, *default):
         value = super().pop(key, *default)
-        self._owner._untrack(value)
+        self._forget([value])
         return value
 
     def clear(self):
@@ -117,7 +127,7 @@ def is_metric(value) -> bool:
 
 
 class Tracking:
-    """The attribute side of a layer. `_layers`, `_own_variables`, `_metrics` and `_seed_generators` keep what was assigned, in order."""
+    """The attribute side of a layer. `_layers`, `_metrics` and the like keep what was assigned, in order."""
 
     def _start_tracking(self) -> None:
         self.__dict__.update(

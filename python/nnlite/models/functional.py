@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 
 from nnlite import ops, tree
@@ -9,8 +10,8 @@ from nnlite.graph.symbolic import FunctionOperation, KerasTensor
 from nnlite.layers import Input, InputLayer, InputSpec
 from nnlite.layers._calling import get_mask, set_mask
 from nnlite.layers.layer import Layer
-from nnlite.models._graph import LayerGraph, check_tensors, node_of
-from nnlite.models.model import Model, is_functional_call
+from nnlite.models._graph import LayerGraph, check_tensors
+from nnlite.models.model import Model
 
 
 class Functional(Model):
@@ -174,8 +175,6 @@ class Functional(Model):
 
     def _is_plain_functional(self) -> bool:
         """Whether the class is made like Functional, so that its graph can be its config."""
-        import inspect
-
         own = type(self).__init__
         if own in (Functional.__init__, Model.__init__):
             return True
@@ -274,6 +273,3 @@ def _from_new_inputs(inputs, outputs):
         result = operation.symbolic_call(*args, **kwargs) if isinstance(operation, FunctionOperation) else operation(*args, **kwargs)
         values.update(zip(map(id, node.output_tensors), tree.flatten(result)))
     return new_inputs, tree.map_structure(lambda tensor: values[id(tensor)], outputs)
-
-
-__all__ = ["Functional", "is_functional_call", "node_of"]
