@@ -20,6 +20,9 @@ COMMON = (
     "gradient_accumulation_steps",
 )
 
+# They set a variable, which compiled steps read, or another attribute.
+_PROPERTIES = ("learning_rate", "lr", "iterations")
+
 
 class Optimizer:
     """Base class of optimizers: override `update_step(gradient, variable, learning_rate)`, and `build(variables)` for slots.
@@ -68,9 +71,9 @@ class Optimizer:
         self._learning_rate = self._initial_rate(learning_rate)
 
     def __setattr__(self, name, value):
-        # Steps compiled with the old value of a hyperparameter are made anew.
         object.__setattr__(self, name, value)
-        object.__setattr__(self, "_revision", self.__dict__.get("_revision", 0) + 1)
+        if name not in _PROPERTIES:  # steps compiled with the old value of a hyperparameter are made anew
+            object.__setattr__(self, "_revision", self.__dict__.get("_revision", 0) + 1)
 
     # Variables.
 

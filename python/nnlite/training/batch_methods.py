@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from nnlite import tree
+from nnlite.layers._state import clock
 from nnlite.training import checks, predicting
 from nnlite.training.data import convert
 from nnlite.training.data.weights import class_weights_to_samples, spread_over_outputs
 from nnlite.training.logs import flatten_in_order
 from nnlite.training.loop import run_eager_step
 from nnlite.training.steps import StepCache, build_model
+
+
+# Shapes of batches remembered per model; data of ever new shapes is looked up the long way.
+_MOST_KNOWN = 64
 
 
 class BatchMethods:
@@ -62,12 +67,27 @@ class BatchMethods:
     def _step_for(self, mode: str, structure):
         """The compiled step for a batch of arrays; its labels are checked."""
         arrays = convert.leaves(structure)
-        build_model(self, structure[0])
-        self._prepare(mode)
-        step = self._steps.get(self, mode, structure, convert.shape_key(structure), tuple([convert.spec_of(array) for array in arrays]))
+        flat = len(arrays) == len(structure) and not any(isinstance(part, (dict, list, tuple)) for part in structure)
+        key = (mode, flat or convert.shape_key(structure), *[(array.dtype, array.shape) for array in arrays])
+        optimizer = self.optimizer
+        known = self._known_steps.get(key)
+        # Until a layer, a trainable flag or the optimizer changes, shapes and dtypes alone decide.
+        if known is not None and known[0] == clock.now and known[1] is optimizer and known[2] == getattr(optimizer, "_revision", 0):
+            step = known[3]
+        else:
+            build_model(self, structure[0])
+            self._prepare(mode)
+            step = self._steps.get(self, mode, structure, convert.shape_key(structure), tuple([convert.spec_of(array) for array in arrays]))
+            if len(self._known_steps) >= _MOST_KNOWN:
+                self._known_steps.clear()
+            self._known_steps[key] = (clock.now, optimizer, getattr(optimizer, "_revision", 0), step)
         if mode != "predict":
             checks.check_labels(self, structure)
         return step
+
+    @property
+    def _known_steps(self) -> dict:
+        return self.__dict__.setdefault("_steps_by_shape", {})
 
     def _prepare(self, mode: str) -> None:
         """Creates the optimizer's variables before a training step is traced."""

@@ -61,6 +61,8 @@ def _check_finite(array: np.ndarray, what: str) -> None:
 
 def _check_range(part, y: np.ndarray, classes: int) -> None:
     ignored = part.loss._fn_kwargs.get("ignore_class")
+    if ignored is None and y.dtype.kind == "i" and y.view(f"u{y.dtype.itemsize}").max() < classes:
+        return  # negative labels would be huge as unsigned ones
     labels = y if ignored is None else y[y != ignored]
     if not labels.size:
         return

@@ -6,6 +6,7 @@ import inspect
 import warnings
 
 from nnlite.graph.grad import GradientTape
+from nnlite.layers._state import clock
 from nnlite.training.compile_loss import total_of
 from nnlite.training.compile_metrics import CompileMetrics
 from nnlite.training.data import convert
@@ -21,10 +22,15 @@ class StepMethods:
     def metrics(self) -> list:
         """The loss, the compiled metrics, the outputs' losses, and metrics kept in attributes."""
         found = self._own_metrics()
-        for layer in self._flatten_layers(include_self=False):
-            if not isinstance(layer, StepMethods):
-                found += [metric for metric in layer._metrics if not any(metric is m for m in found)]
-        return found
+        return found + [metric for metric in self._layer_metrics() if not any(metric is m for m in found)]
+
+    def _layer_metrics(self) -> list:
+        """Metrics of the layers inside, found again only when some layer changed."""
+        known = self.__dict__.get("_layer_metrics_known")
+        if known is None or known[0] != clock.now:
+            layers = [layer for layer in self._flatten_layers(include_self=False) if not isinstance(layer, StepMethods)]
+            known = self.__dict__["_layer_metrics_known"] = (clock.now, [metric for layer in layers for metric in layer._metrics])
+        return known[1]
 
     def _own_metrics(self) -> list:
         found = [metric for metric in (self._loss_tracker, self._compile_metrics) if metric is not None]

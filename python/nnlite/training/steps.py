@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nnlite import tree
+from nnlite.backends import active
 from nnlite.graph.function import compile_trace
 from nnlite.graph.symbolic import KerasTensor
 from nnlite.graph.trace import Trace
@@ -36,10 +37,11 @@ class Step:
 
 
 class StepCache:
-    """The steps of a model by key. A key holds everything a trace depends on; values of variables are not among it."""
+    """The steps of a model by key. A key holds everything a trace depends on; values of variables are not among it. All share one arena."""
 
     def __init__(self):
         self._steps: dict = {}
+        self._arena = active().new_arena()
 
     def get(self, model, mode: str, structure, key, specs) -> Step:
         """The step for data of this nesting and these specs."""
@@ -50,7 +52,7 @@ class StepCache:
             self._forget_old(model._revision)
             if len(self._steps) >= _MOST_STEPS:
                 del self._steps[next(iter(self._steps))]
-            step = self._steps[full_key] = _MAKERS[mode](model, structure, specs)
+            step = self._steps[full_key] = _MAKERS[mode](model, structure, specs, self._arena)
         return step
 
     def _forget_old(self, revision: int) -> None:
@@ -63,30 +65,30 @@ def _placeholders(trace, structure, specs):
     return convert.rebuild(structure, iter([trace.input(spec) for spec in specs]))
 
 
-def _make_train(model, structure, specs) -> Step:
+def _make_train(model, structure, specs, arena) -> Step:
     optimizer = model.optimizer
     with Trace() as trace:
         logs = model.train_step(as_data(_placeholders(trace, structure, specs)))
         reader = logs_module.reader_for(model, logs)
     model._clear_losses()
     refresh = optimizer.refresh_rate if optimizer is not None and optimizer.asks_python_each_step else None
-    return Step(compile_trace(trace, [], "train"), reader, refresh)
+    return Step(compile_trace(trace, [], "train", arena), reader, refresh)
 
 
-def _make_test(model, structure, specs) -> Step:
+def _make_test(model, structure, specs, arena) -> Step:
     with Trace() as trace:
         logs = model.test_step(as_data(_placeholders(trace, structure, specs)))
         reader = logs_module.reader_for(model, logs)
     model._clear_losses()
-    return Step(compile_trace(trace, [], "test"), reader, None)
+    return Step(compile_trace(trace, [], "test", arena), reader, None)
 
 
-def _make_predict(model, structure, specs) -> Step:
+def _make_predict(model, structure, specs, arena) -> Step:
     with Trace() as trace:
         result = model.predict_step(as_data(_placeholders(trace, structure, specs)))
         result = tree.map_structure(_as_tensor, result)
     model._clear_losses()
-    return Step(compile_trace(trace, result, "predict"), None, None)
+    return Step(compile_trace(trace, result, "predict", arena), None, None)
 
 
 def _as_tensor(value):

@@ -69,7 +69,7 @@ class Trainer(StepMethods, BatchMethods):
             _compile_metrics=None if metrics is None and weighted_metrics is None else CompileMetrics(metrics, weighted_metrics, names),
             _loss_tracker=Mean(name="loss"),
             _jit_compile=not run_eagerly if jit_compile == "auto" else bool(jit_compile),
-            _step_cache=StepCache(), _fast_predict_entries={},
+            _step_cache=StepCache(), _fast_predict_entries={}, _steps_by_shape={},
             _compile_arguments=dict(optimizer=found, loss=loss, loss_weights=loss_weights, metrics=metrics, weighted_metrics=weighted_metrics,
                                     run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile),
         )
