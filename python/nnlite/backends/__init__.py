@@ -1,7 +1,8 @@
 """Backends execute graphs of primitives.
 
 `native` is the compiled engine; `numpy` runs every op's reference and is the oracle of the tests. `NNLITE_BACKEND` chooses one before import.
-A backend module has `run_eager(op, specs, arrays, attributes)`, `compile_graph(graph, label)` and `empty(spec)`.
+A backend module has `run_eager(op, specs, arrays, attributes)`, `compile_graph(graph, label, arena)`, `new_arena()` and `empty(spec)`.
+Graphs that never run at the same time can share the working memory of one arena.
 """
 
 from __future__ import annotations

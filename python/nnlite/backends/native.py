@@ -5,8 +5,9 @@ from __future__ import annotations
 from nnlite import _core
 from nnlite.graph.plan import Plan, kernel_call
 
-# (op, attributes, input specs) -> (output specs, callable on arrays)
+# (op, attributes, input specs) -> (output specs, callable on arrays). A step takes about 8 KiB; data of ever new shapes must not pile them up.
 _steps: dict = {}
+_MOST_STEPS = 2048
 
 
 def empty(spec):
@@ -17,6 +18,8 @@ def run_eager(op, specs, arrays, attributes):
     key = (op.name, tuple(attributes.items()), tuple(specs))
     found = _steps.get(key)
     if found is None:
+        if len(_steps) >= _MOST_STEPS:
+            _steps.clear()
         found = _steps[key] = _prepare(op, specs, attributes)
     output_specs, step = found
     return output_specs, step(*arrays)
@@ -31,5 +34,9 @@ def _prepare(op, specs, attributes):
     return output_specs, _core.EagerStep(kernel, list(specs), list(output_specs), attributes)
 
 
-def compile_graph(graph, label: str = "") -> Plan:
-    return Plan(graph, label)
+def new_arena() -> _core.Arena:
+    return _core.Arena()
+
+
+def compile_graph(graph, label: str = "", arena=None) -> Plan:
+    return Plan(graph, label, arena)

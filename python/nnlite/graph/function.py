@@ -45,12 +45,12 @@ def compile_function(function, specs, label: str = "") -> Compiled:
     return compile_trace(trace, result, label)
 
 
-def compile_trace(trace: Trace, result, label: str = "") -> Compiled:
-    """Compiles a finished trace whose results are the tensors in the structure `result`."""
+def compile_trace(trace: Trace, result, label: str = "", arena=None) -> Compiled:
+    """Compiles a finished trace whose results are the tensors in the structure `result`; its working memory is `arena`, or one of its own."""
     leaves = tree.flatten(result)
     is_tensor = [isinstance(leaf, Tensor) for leaf in leaves]
     graph = graph_of_trace(trace, [leaf for leaf in leaves if isinstance(leaf, Tensor)])
-    return Compiled(graph, active().compile_graph(graph, label), result, is_tensor)
+    return Compiled(graph, active().compile_graph(graph, label, arena), result, is_tensor)
 
 
 class Function:
