@@ -6,10 +6,9 @@ import json
 import pathlib
 import sys
 
+import nnlite
 import numpy as np
 import pytest
-
-import nnlite
 from nnlite import activations, constraints, dtype_policies, ops, regularizers
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"

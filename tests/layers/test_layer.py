@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import warnings
 
+import nnlite
 import numpy as np
 import pytest
-
-import nnlite
 from nnlite import layers as L
 from nnlite import ops
 

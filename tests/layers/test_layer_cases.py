@@ -7,9 +7,9 @@ import pathlib
 import re
 import sys
 
+import nnlite
 import numpy as np
 import pytest
-import nnlite
 from nnlite import GradientTape, ops
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"

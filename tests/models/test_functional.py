@@ -6,10 +6,9 @@ import copy
 import json
 import pickle
 
+import nnlite
 import numpy as np
 import pytest
-
-import nnlite
 from nnlite import layers as L
 from nnlite import ops
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 
+import nnlite
 import numpy as np
 import pytest
-
-import nnlite
 from nnlite import layers as L
 
 X = np.ones((2, 3), "float32")

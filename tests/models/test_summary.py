@@ -5,8 +5,8 @@ from __future__ import annotations
 import pathlib
 import sys
 
-import pytest
 import nnlite
+import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "golden"))
 from summary_models import MODELS, summary_of  # noqa: E402

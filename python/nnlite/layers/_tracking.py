@@ -205,6 +205,8 @@ class Tracking:
         found.append(value)
         if isinstance(value, Variable):
             value._on_change = clock.tick
+            if not self._trainable:
+                value.trainable = False  # made with trainable=False: a model around it must not train it either
         self._bump()
 
     def _untrack(self, value) -> None:
