@@ -246,3 +246,22 @@ def test_dlpack_and_numpy_share_memory():
     tensor = nnlite.tensor.from_array(x)
     assert np.shares_memory(tensor.numpy(), x) and np.shares_memory(np.from_dlpack(tensor), x)
     assert not tensor.numpy().flags.writeable
+
+
+def test_relu_and_bias_gradients_move_to_the_pooled_map():
+    w = nnlite.Variable(np.random.default_rng(0).standard_normal((3, 3, 2, 4)).astype("float32"))
+    b = nnlite.Variable(np.array([0.1, -0.2, -3.0, 0.0], "float32"))
+    x = np.random.default_rng(1).standard_normal((2, 9, 8, 2)).astype("float32")
+
+    def gradients(x):
+        with nnlite.GradientTape() as tape:
+            y = ops.relu(ops.conv(x, w, padding="same") + b)
+            loss = ops.sum(ops.square(ops.max_pool(y, 2, padding="valid")))
+        return tape.gradient(loss, [w, b])
+
+    compiled = nnlite.function(gradients)
+    for ours, eager in zip(compiled(x), gradients(ops.convert_to_tensor(x))):
+        assert np.allclose(ours.numpy(), eager.numpy(), rtol=1e-5, atol=1e-5)
+    graph = next(iter(compiled.cache.values())).runner.graph
+    shapes = [graph.specs[step.outputs[0]].shape for step in graph.nodes if step.op.name == "elementwise"]
+    assert (2, 9, 8, 4) not in shapes, "relu's gradient is still taken on the large map"

@@ -6,12 +6,14 @@ from nnlite.graph.ir import Graph
 from nnlite.graph.passes.epilogue import fuse_epilogues
 from nnlite.graph.passes.fuse import fuse_elementwise
 from nnlite.graph.passes.pack import hoist, pack_weights
+from nnlite.graph.passes.pooling import relu_before_pool_grad
 from nnlite.graph.passes.simplify import simplify
 
 
 def optimize(graph: Graph) -> Graph:
     """All passes that make a graph cheaper without changing what it computes."""
     graph = simplify(graph)
+    graph = relu_before_pool_grad(graph)
     graph = fuse_epilogues(graph)
     graph = pack_weights(graph)
     graph = fuse_elementwise(graph)
