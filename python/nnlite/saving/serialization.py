@@ -16,6 +16,7 @@ from nnlite.saving.registry import CustomObjectScope, get_registered_name, get_r
 _PLAIN = (str, int, float, bool, type(None))
 # Where classes of a Keras module are found here: the last part of the module's name decides.
 _MODULES = ("activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "optimizers", "random", "regularizers")
+_FUNCTION_MODULES = ("activations", "losses", "metrics")
 
 
 def serialize_keras_object(obj):
@@ -179,19 +180,19 @@ def find_object(module: str | None, name: str, registered_name: str | None, kind
     found = get_registered_object(registered_name) if registered_name else None
     found = found or get_registered_object(name)
     if found is None and (module is None or module.partition(".")[0] in ("keras", "nnlite", "builtins")):
-        found = _find_own(module or "", name)
+        found = _find_own(module or "", name, _MODULES if kind == "class" else _FUNCTION_MODULES)
     if found is None:
         where = f" of module {module!r}" if module else ""
         raise ValueError(f"Unknown {kind} {registered_name or name!r}{where}. If it is yours, decorate it with nnlite.saving.register_keras_serializable or pass custom_objects={{{name!r}: ...}}.")
     return found
 
 
-def _find_own(module: str, name: str):
+def _find_own(module: str, name: str, modules: tuple[str, ...]):
     parts = module.split(".")
     if len(parts) > 2 and parts[1] == "src" and parts[2] == "ops":
         return _operation_class(name)
-    likely = [part for part in parts if part in _MODULES]
-    for part in [*likely, *(m for m in _MODULES if m not in likely)]:
+    likely = [part for part in parts if part in modules]
+    for part in [*likely, *(m for m in modules if m not in likely)]:
         candidate = getattr(importlib.import_module(f"nnlite.{part}"), name, None)
         if candidate is None and part == "optimizers":
             candidate = getattr(importlib.import_module("nnlite.optimizers.schedules"), name, None)
