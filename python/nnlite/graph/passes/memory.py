@@ -62,6 +62,7 @@ class _Planner:
         self.made_at: dict[int, int] = {}  # root -> position of its step
         self.last_use: dict[int, int] = {}  # root -> last position that reads it
         self.readers: dict[int, list[int]] = {}
+        self._facts: dict[int, tuple[set, dict, dict]] = {}  # id of a step -> what _in_place asks about it
 
     def plan(self) -> MemoryPlan:
         self._place_given()
@@ -138,12 +139,23 @@ class _Planner:
         """Whether `step` may write `output` over its input `source`."""
         if step.op is PROGRAM:
             return _program_in_place(self.graph, self.root, step, source, output)
-        pairs = step.op.traits.in_place
-        if step.op.traits.updates is not None:
-            pairs = (*pairs, *step.op.traits.updates(step.attributes))
-        out = step.outputs.index(output)
-        matching = [k for k, value in enumerate(step.inputs) if find(self.root, value) == source]
+        pairs, inputs, outputs = self._in_place_facts(step)
+        out = outputs[output]
+        matching = inputs.get(source, ())
         return bool(matching) and all((k, out) in pairs for k in matching)
+
+    def _in_place_facts(self, step: Step) -> tuple[set, dict, dict]:
+        """Pairs (input, output) that may share, and where values stand in a step. Kept: an optimizer's update is asked about every variable."""
+        found = self._facts.get(id(step))
+        if found is None:
+            pairs = set(step.op.traits.in_place)
+            if step.op.traits.updates is not None:
+                pairs.update(step.op.traits.updates(step.attributes))
+            inputs: dict[int, list[int]] = {}
+            for k, value in enumerate(step.inputs):
+                inputs.setdefault(find(self.root, value), []).append(k)
+            found = self._facts[id(step)] = (pairs, inputs, {value: k for k, value in enumerate(step.outputs)})
+        return found
 
     def _place_outputs(self) -> None:
         placements = self.memory.placements
