@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import collections
 
+import nnlite.ops  # noqa: F401  declares the primitives
 import numpy as np
 import pytest
-from op_cases import all_cases
-from op_cases.case import Case
-
-import nnlite.ops  # noqa: F401  declares the primitives
 from nnlite import config
+from nnlite.graph.bfloat16 import bfloat16_bits
 from nnlite.graph.function import compile_function
 from nnlite.graph.grad import GradientTape, backprop
 from nnlite.graph.op import REGISTRY, Op, Variadic, no_gradient
-from nnlite.graph.spec import FLOATS, NUMPY_DTYPE
+from nnlite.graph.spec import FLOATS, NUMPY_DTYPE, Spec
 from nnlite.tensor import Tensor, _bfloat16_to_float32, from_array
+from op_cases import all_cases
+from op_cases.case import Case
 
 CASES: dict[str, list[Case]] = collections.defaultdict(list)
 for _case in all_cases():
@@ -279,3 +279,35 @@ def test_every_primitive_has_a_kernel():
     known = set(_core.kernels())
     missing = sorted(op.name for op in REGISTRY.values() if not (op.traits.elementwise or op.traits.view) and op.kernel not in known)
     assert not missing, f"primitives without a kernel: {missing}"
+
+
+_NOT_BFLOAT16 = frozenset(("matmul_pack", "conv2d_pack"))  # passes pack float32 and float64 only
+
+
+def _bfloat16(x: np.ndarray) -> Tensor:
+    return Tensor(Spec(x.shape, "bfloat16"), bfloat16_bits(x)) if x.dtype == np.float64 else from_array(x)
+
+
+@pytest.mark.parametrize("op", [name for name in OPS if name not in _NOT_BFLOAT16])
+def test_bfloat16(op):
+    """The reference in float64 on rounded inputs, to about the precision of bfloat16."""
+
+    def check(case):
+        tensors = [_bfloat16(x) for x in case.inputs]
+        rounded = [t.numpy().astype("float64") if t.dtype == "bfloat16" else t.data for t in tensors]
+        with np.errstate(all="ignore"):
+            results = REGISTRY[op].reference(*rounded, **case.attributes)
+            for actual, reference in zip(
+                _call(REGISTRY[op], tensors, case.attributes), results if isinstance(results, tuple) else (results,), strict=True
+            ):
+                if actual.dtype != "bfloat16":
+                    continue
+                got, reference = actual.numpy(), np.asarray(reference, "float64")
+                finite = np.isfinite(reference) & np.isfinite(got)
+                scale = np.abs(reference[finite]).max(initial=0.0)
+                wrong = finite & (np.abs(got - reference) > 2.0**-7 * (np.abs(reference) + scale))
+                if text := _first(wrong | (np.isnan(got) != np.isnan(reference)), got, reference):
+                    yield text
+
+    failures = _failures(op, check, lambda case: any(x.dtype == np.float64 for x in case.inputs) and case.attributes.get("dtype") is None)
+    assert not failures, failures

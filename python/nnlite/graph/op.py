@@ -34,6 +34,7 @@ class Traits:
         cost: Flops of a call, from (input specs, output specs, attributes); None = one per output element.
         epilogue: Which fused attributes the kernel takes: any of "bias", "activation", "packed".
         commutative: Both inputs may be swapped.
+        widen: There is no bfloat16 kernel: such inputs are computed in float32, and results rounded back.
     """
 
     elementwise: str = ""
@@ -44,6 +45,7 @@ class Traits:
     cost: Callable[..., float] | None = None
     epilogue: tuple[str, ...] = ()
     commutative: bool = False
+    widen: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,20 @@ class Op:
         return f"<Op {self.name}>"
 
 
+class WideningOp(Op):
+    """A primitive without a bfloat16 kernel. The casts around it are ops, too, so gradients widen and round as well."""
+
+    def __call__(self, *inputs, **attributes):
+        if not any(t.spec.dtype == "bfloat16" for t in inputs):
+            return apply(self, inputs, attributes)
+        cast = REGISTRY["cast"]
+        wide = tuple([cast(t, dtype="float32") if t.spec.dtype == "bfloat16" else t for t in inputs])
+        results = apply(self, wide, attributes)
+        if not isinstance(results, tuple):
+            return cast(results, dtype="bfloat16")
+        return tuple([cast(t, dtype="bfloat16") if t.spec.dtype == "float32" else t for t in results])
+
+
 def primitive(*, gradients, reference, kernel: str | None = None, traits: Traits = Traits(), name: str | None = None):
     """Declares a primitive: the decorated function is its spec rule. See docs/add-an-op.md."""
 
@@ -97,7 +113,7 @@ def primitive(*, gradients, reference, kernel: str | None = None, traits: Traits
         op_name = name or rule.__name__
         if op_name in REGISTRY:
             raise ValueError(f"The primitive {op_name!r} is declared twice: in {REGISTRY[op_name].__module__} and {rule.__module__}.")
-        op = Op(op_name, rule, gradients, reference, kernel or op_name, traits)
+        op = (WideningOp if traits.widen else Op)(op_name, rule, gradients, reference, kernel or op_name, traits)
         REGISTRY[op_name] = op
         return op
 

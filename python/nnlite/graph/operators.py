@@ -19,9 +19,8 @@ class Operators:
     """Arithmetic, comparison, indexing. In-place forms (`+=`) rebind the name, they never change a tensor."""
 
     __slots__ = ()
-    # numpy must leave `array + tensor` to us.
+    # numpy must leave `array + tensor` to us; np.exp(tensor) and np.sum(tensor) read the values through __array__.
     __array_priority__ = 1000
-    __array_ufunc__ = None
 
     def __getitem__(self, key):
         return table["get_item"](self, key)

@@ -100,7 +100,7 @@ def _kernel_grad_cost(inputs, outputs, attributes):
         lambda node, dy: conv2d_kernel_grad(node.inputs[0], dy, kernel_shape=node.inputs[1].spec.shape, **_given(node)),
     ),
     reference=_conv2d_reference,
-    traits=Traits(cost=_conv_cost, epilogue=("bias", "activation", "packed")),
+    traits=Traits(widen=True, cost=_conv_cost, epilogue=("bias", "activation", "packed")),
 )
 def conv2d(x, w, *, strides, padding, dilation, groups):
     """Correlation of x [N,H,W,C] with w [kh,kw,C/groups,K]: [N,OH,OW,K]."""
@@ -115,7 +115,7 @@ def conv2d(x, w, *, strides, padding, dilation, groups):
         lambda node, g: conv2d_kernel_grad(g, node.inputs[0], kernel_shape=node.inputs[1].spec.shape, **_given(node)),
     ),
     reference=_conv2d_input_grad_reference,
-    traits=Traits(cost=_input_grad_cost),
+    traits=Traits(widen=True, cost=_input_grad_cost),
 )
 def conv2d_input_grad(dy, w, *, input_shape, strides, padding, dilation, groups):
     """Gradient of conv2d with respect to its image: also the transposed convolution."""
@@ -131,7 +131,7 @@ def conv2d_input_grad(dy, w, *, input_shape, strides, padding, dilation, groups)
         lambda node, g: conv2d(node.inputs[0], g, **_given(node)),
     ),
     reference=_conv2d_kernel_grad_reference,
-    traits=Traits(cost=_kernel_grad_cost),
+    traits=Traits(widen=True, cost=_kernel_grad_cost),
 )
 def conv2d_kernel_grad(x, dy, *, kernel_shape, strides, padding, dilation, groups):
     """Gradient of conv2d with respect to its kernel."""
@@ -191,7 +191,7 @@ def _depthwise_cost(inputs, outputs, attributes):
         lambda node, dy: depthwise_conv2d_kernel_grad(node.inputs[0], dy, kernel_shape=node.inputs[1].spec.shape, **_given(node)),
     ),
     reference=_depthwise_conv2d_reference,
-    traits=Traits(cost=_depthwise_cost, epilogue=("bias", "activation")),
+    traits=Traits(widen=True, cost=_depthwise_cost, epilogue=("bias", "activation")),
 )
 def depthwise_conv2d(x, w, *, strides, padding, dilation):
     """Correlation of every channel of x [N,H,W,C] with its own w[:, :, c, :] of [kh,kw,C,M]: [N,OH,OW,C*M]."""
@@ -206,7 +206,7 @@ def depthwise_conv2d(x, w, *, strides, padding, dilation):
         lambda node, g: depthwise_conv2d_kernel_grad(g, node.inputs[0], kernel_shape=node.inputs[1].spec.shape, **_given(node)),
     ),
     reference=_depthwise_conv2d_input_grad_reference,
-    traits=Traits(cost=lambda inputs, outputs, attributes: 2.0 * math.prod(inputs[1].shape[:2]) * inputs[0].size),
+    traits=Traits(widen=True, cost=lambda inputs, outputs, attributes: 2.0 * math.prod(inputs[1].shape[:2]) * inputs[0].size),
 )
 def depthwise_conv2d_input_grad(dy, w, *, input_shape, strides, padding, dilation):
     """Gradient of depthwise_conv2d with respect to its image."""
@@ -222,7 +222,7 @@ def depthwise_conv2d_input_grad(dy, w, *, input_shape, strides, padding, dilatio
         lambda node, g: depthwise_conv2d(node.inputs[0], g, **_given(node)),
     ),
     reference=_depthwise_conv2d_kernel_grad_reference,
-    traits=Traits(cost=lambda inputs, outputs, attributes: 2.0 * math.prod(outputs[0].shape[:2]) * inputs[1].size),
+    traits=Traits(widen=True, cost=lambda inputs, outputs, attributes: 2.0 * math.prod(outputs[0].shape[:2]) * inputs[1].size),
 )
 def depthwise_conv2d_kernel_grad(x, dy, *, kernel_shape, strides, padding, dilation):
     """Gradient of depthwise_conv2d with respect to its kernel."""

@@ -53,7 +53,7 @@ def _scatter_gradient(node, g):
     return e.where(known, take_rows(g, ids), scalar(0.0, g.spec.dtype))
 
 
-@primitive(gradients=(no_gradient, _scatter_gradient), reference=_scatter_add_rows_reference)
+@primitive(gradients=(no_gradient, _scatter_gradient), reference=_scatter_add_rows_reference, traits=Traits(widen=True))
 def scatter_add_rows(ids, dy, *, rows):
     """Zeros [rows, ...] to which row dy[i] is added at ids[i]. Ids outside the table are left out."""
     if ids.dtype not in _INTS or dy.shape[: len(ids.shape)] != ids.shape or dy.dtype == "bool":

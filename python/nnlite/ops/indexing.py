@@ -153,8 +153,16 @@ def get_item(x, key):
     """
     x = to_tensor(x)
     keys = _expanded(x, key if isinstance(key, tuple) else (key,))
-    x, axes, ids = _basic(x, keys)
+    if any(_is_position_array(k) for k in keys):  # then plain ints count as arrays, too: they decide where the new axes stand
+        keys = [k if (position := _static_position(k)) is None else np.asarray(position, "int32") for k in keys]
+        x, axes, ids = _basic(x, keys, lambda key: None)
+    else:
+        x, axes, ids = _basic(x, keys, _static_position)
     return _advanced(x, axes, ids) if ids else x
+
+
+def _is_position_array(key) -> bool:
+    return key is not None and not isinstance(key, slice) and _static_position(key) is None
 
 
 def _is_mask(key) -> bool:
@@ -178,8 +186,8 @@ def _expanded(x: Tensor, keys) -> list:
     return flat + rest if at is None else flat[:at] + rest + flat[at + 1 :]
 
 
-def _basic(x: Tensor, keys):
-    """Applies ints, slices and None; returns the tensor with the axes and positions left for `_advanced`."""
+def _basic(x: Tensor, keys, position_of):
+    """Applies slices, None and the keys that `position_of` knows as ints; returns the tensor with the axes and positions left for `_advanced`."""
     dims = x.spec.shape
     starts, sizes, strides, flipped, shape = [], [], [], [], []
     axes, ids, axis = [], [], 0
@@ -194,7 +202,7 @@ def _basic(x: Tensor, keys):
                 flipped.append(axis)
                 start, stride = start + (size - 1) * stride if size else 0, -stride
             shape.append(size)
-        elif (position := _static_position(key)) is not None:
+        elif (position := position_of(key)) is not None:
             if not -dim <= position < dim:
                 raise IndexError(f"Position {position} is outside axis {axis} of size {dim} in a tensor of shape {dims}.")
             start, size, stride = position % dim, 1, 1

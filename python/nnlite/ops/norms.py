@@ -81,7 +81,7 @@ def _statistics_gradients(x, mean, dmean, dvariance):
         yield e.multiply(e.subtract(x, mean), e.multiply(dvariance, e.multiply(share, scalar(2.0, x.spec.dtype))))
 
 
-@primitive(gradients=tuple(_batch_norm_gradient(i) for i in range(3)), reference=_batch_norm_reference, traits=Traits(cost=_cost))
+@primitive(gradients=tuple(_batch_norm_gradient(i) for i in range(3)), reference=_batch_norm_reference, traits=Traits(widen=True, cost=_cost))
 def batch_norm(x, gamma, beta, *, epsilon):
     """(y, mean [C], biased variance [C]): x normalized over all axes but the last, scaled by gamma, shifted by beta."""
     _check("batch_norm", x, gamma, beta)
@@ -89,7 +89,7 @@ def batch_norm(x, gamma, beta, *, epsilon):
     return x, channels, channels
 
 
-@primitive(gradients=by_formula(_batch_norm_grad_formula), reference=_batch_norm_grad_reference, traits=Traits(cost=_cost))
+@primitive(gradients=by_formula(_batch_norm_grad_formula), reference=_batch_norm_grad_reference, traits=Traits(widen=True, cost=_cost))
 def batch_norm_grad(x, dy, gamma, mean, variance, *, epsilon):
     """(dx, dgamma, dbeta) of batch_norm; the mean and variance are those of x."""
     _check("batch_norm_grad", x, gamma, mean, variance)
@@ -154,7 +154,7 @@ def _row_statistics_gradients(x, mean, rstd, dmean, drstd):
         yield e.multiply(e.subtract(x, _column(mean)), _column(slope))
 
 
-@primitive(gradients=tuple(_layer_norm_gradient(i) for i in range(3)), reference=_layer_norm_reference, traits=Traits(cost=_cost))
+@primitive(gradients=tuple(_layer_norm_gradient(i) for i in range(3)), reference=_layer_norm_reference, traits=Traits(widen=True, cost=_cost))
 def layer_norm(x, gamma, beta, *, epsilon):
     """(y, mean [...], 1 / sqrt(variance + epsilon) [...]): x normalized over the last axis, scaled by gamma, shifted by beta."""
     _check("layer_norm", x, gamma, beta)
@@ -162,7 +162,7 @@ def layer_norm(x, gamma, beta, *, epsilon):
     return x, rows, rows
 
 
-@primitive(gradients=by_formula(_layer_norm_grad_formula), reference=_layer_norm_grad_reference, traits=Traits(cost=_cost))
+@primitive(gradients=by_formula(_layer_norm_grad_formula), reference=_layer_norm_grad_reference, traits=Traits(widen=True, cost=_cost))
 def layer_norm_grad(x, dy, gamma, mean, rstd):
     """(dx, dgamma, dbeta) of layer_norm; mean and rstd are those of x."""
     _check("layer_norm_grad", x, gamma)

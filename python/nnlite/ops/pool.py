@@ -101,7 +101,7 @@ def _cost(inputs, outputs, attributes):
         lambda node, dy, _: None if dy is None else max_pool2d_grad(dy, node.outputs[1], input_shape=node.inputs[0].spec.shape, **_given(node)),
     ),
     reference=_max_pool2d_reference,
-    traits=Traits(cost=_cost),
+    traits=Traits(widen=True, cost=_cost),
 )
 def max_pool2d(x, *, pool_size, strides, padding):
     """Largest value of every window, and its position in the window (row-major; the first wins; NaN counts as largest)."""
@@ -110,7 +110,7 @@ def max_pool2d(x, *, pool_size, strides, padding):
     return Spec(shape, x.dtype), Spec(shape, _position_dtype(pool_size))
 
 
-@primitive(gradients=(_max_pool2d_grad_gradient, no_gradient), reference=_max_pool2d_grad_reference, traits=Traits(cost=_cost))
+@primitive(gradients=(_max_pool2d_grad_gradient, no_gradient), reference=_max_pool2d_grad_reference, traits=Traits(widen=True, cost=_cost))
 def max_pool2d_grad(dy, argmax, *, input_shape, pool_size, strides, padding):
     """Gradient of max_pool2d: every dy goes to where its maximum was."""
     x = Spec(tuple(input_shape), dy.dtype)
@@ -150,7 +150,7 @@ def _average_pool2d_grad_reference(dy, input_shape, pool_size, strides, padding)
 @primitive(
     gradients=(lambda node, dy: average_pool2d_grad(dy, input_shape=node.inputs[0].spec.shape, **_given(node)),),
     reference=_average_pool2d_reference,
-    traits=Traits(cost=_cost),
+    traits=Traits(widen=True, cost=_cost),
 )
 def average_pool2d(x, *, pool_size, strides, padding):
     """Mean of every window; padding is left out of it."""
@@ -158,7 +158,9 @@ def average_pool2d(x, *, pool_size, strides, padding):
     return Spec(_pooled(x, pool_size, strides, padding), x.dtype)
 
 
-@primitive(gradients=(lambda node, g: average_pool2d(g, **_given(node)),), reference=_average_pool2d_grad_reference, traits=Traits(cost=_cost))
+@primitive(
+    gradients=(lambda node, g: average_pool2d(g, **_given(node)),), reference=_average_pool2d_grad_reference, traits=Traits(widen=True, cost=_cost)
+)
 def average_pool2d_grad(dy, *, input_shape, pool_size, strides, padding):
     """Gradient of average_pool2d: every dy is spread evenly over its window's pixels."""
     x = Spec(tuple(input_shape), dy.dtype)

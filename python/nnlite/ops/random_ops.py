@@ -114,7 +114,7 @@ def _dropout_reference(x, key, rate):
 @primitive(
     gradients=(lambda node, dy: dropout(dy, node.inputs[1], rate=node.attributes["rate"]), no_gradient),
     reference=_dropout_reference,
-    traits=Traits(random=True, in_place=((0, 0),), cost=lambda inputs, outputs, attributes: 30.0 * outputs[0].size),
+    traits=Traits(random=True, widen=True, in_place=((0, 0),), cost=lambda inputs, outputs, attributes: 30.0 * outputs[0].size),
 )
 def dropout(x, key, *, rate):
     """Zeroes elements with probability `rate` and scales the others by 1 / (1 - rate). The mask is drawn again in the gradient, never stored."""

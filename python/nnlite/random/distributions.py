@@ -27,8 +27,13 @@ def _float_dtype(name: str, dtype) -> str:
     return dtype
 
 
+def _drawn(dtype: str) -> str:
+    """The dtype in which numbers of `dtype` are drawn: bfloat16 is rounded at the end."""
+    return "float32" if dtype == "bfloat16" else dtype
+
+
 def _uniform01(shape, dtype: str, seed) -> Tensor:
-    return random_ops.random_uniform(key_of(seed), shape=shape, dtype=dtype)
+    return random_ops.random_uniform(key_of(seed), shape=shape, dtype=_drawn(dtype))
 
 
 def normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
@@ -39,8 +44,8 @@ def normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
     (2, 3)
     """
     dtype = _float_dtype("normal", dtype)
-    x = random_ops.random_normal(key_of(seed), shape=static_ints("normal", "shape", shape), dtype=dtype)
-    return _scaled(x, stddev, mean)
+    x = random_ops.random_normal(key_of(seed), shape=static_ints("normal", "shape", shape), dtype=_drawn(dtype))
+    return to_tensor(_scaled(x, stddev, mean), dtype)
 
 
 def _scaled(x: Tensor, factor, shift) -> Tensor:
@@ -59,11 +64,12 @@ def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
     """
     if dtype is not None and standardize(dtype) not in FLOATS:
         return randint(shape, int(minval), int(maxval), dtype, seed)
-    x = _uniform01(static_ints("uniform", "shape", shape), _float_dtype("uniform", dtype), seed)
+    dtype = _float_dtype("uniform", dtype)
+    x = _uniform01(static_ints("uniform", "shape", shape), dtype, seed)
     if isinstance(minval, (int, float)) and isinstance(maxval, (int, float)):
-        return _scaled(x, maxval - minval, minval)
+        return to_tensor(_scaled(x, maxval - minval, minval), dtype)
     low, high = to_tensor(minval, x.spec.dtype), to_tensor(maxval, x.spec.dtype)
-    return e.add(e.multiply(x, e.subtract(high, low)), low)
+    return to_tensor(e.add(e.multiply(x, e.subtract(high, low)), low), dtype)
 
 
 def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
@@ -72,11 +78,12 @@ def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
 
     dtype = _float_dtype("truncated_normal", dtype)
     u = _uniform01(static_ints("truncated_normal", "shape", shape), dtype, seed)
+    drawn = u.spec.dtype
     # The inverse of the distribution function, between its values at -2 and 2.
-    centred = e.multiply(e.add(u, scalar(2.0**-25 - 0.5, dtype)), scalar(2 * _WITHIN_TWO, dtype))
-    x = e.multiply(erfinv(centred), scalar(math.sqrt(2.0), dtype))
-    limit = scalar(2.0, dtype)
-    return _scaled(e.maximum(e.minimum(x, limit), e.negative(limit)), stddev, mean)
+    centred = e.multiply(e.add(u, scalar(2.0**-25 - 0.5, drawn)), scalar(_WITHIN_TWO * 2, drawn))
+    x = e.multiply(erfinv(centred), scalar(math.sqrt(2.0), drawn))
+    limit = scalar(2.0, drawn)
+    return to_tensor(_scaled(e.maximum(e.minimum(x, limit), e.negative(limit)), stddev, mean), dtype)
 
 
 def randint(shape, minval, maxval, dtype="int32", seed=None):
@@ -104,7 +111,7 @@ def categorical(logits, num_samples, dtype="int32", seed=None):
     # The largest of logits + Gumbel noise falls on each class with its probability.
     u = e.add(u, scalar(2.0**-25, u.spec.dtype))
     noise = e.negative(e.log(e.negative(e.log(u))))
-    scores = e.add(movement.reshape(logits, shape=(batch, 1, classes)), noise)
+    scores = e.add(to_tensor(movement.reshape(logits, shape=(batch, 1, classes)), u.spec.dtype), noise)
     return e.cast(reduce.argmax(scores, axis=2), dtype=standardize(dtype))
 
 
