@@ -66,8 +66,8 @@ Attribute parse_list(const std::string& name, const py::sequence& list) {
   for (const py::handle item : list) {
     ints = ints && is_int(item);
     strings = strings && py::isinstance<py::str>(item);
-    NN_CHECK(is_int(item) || is_float(item) || py::isinstance<py::str>(item), "attribute '%s' must hold ints, floats or strings; got %s", name.c_str(),
-             describe_value(item).c_str());
+    NN_CHECK(is_int(item) || is_float(item) || py::isinstance<py::str>(item), "attribute '%s' must hold ints, floats or strings; got %s",
+             name.c_str(), describe_value(item).c_str());
   }
   if (ints) return list.cast<std::vector<int64_t>>();
   if (strings) return list.cast<std::vector<std::string>>();

@@ -129,8 +129,9 @@ std::unique_ptr<BoundPlan> make_plan(const py::sequence& slots, const py::sequen
   std::vector<PlanStep> body = parse_steps(steps, parsed), before = parse_steps(prologue, parsed);
   check_writeable(body, parsed, slots);
   check_writeable(before, parsed, slots);
+  const auto bytes = static_cast<size_t>(arena_bytes);
   return std::unique_ptr<BoundPlan>(
-      new BoundPlan{Plan(std::move(parsed), std::move(body), std::move(before), std::move(arena), static_cast<size_t>(arena_bytes)), std::move(fixed)});
+      new BoundPlan{Plan(std::move(parsed), std::move(body), std::move(before), std::move(arena), bytes), std::move(fixed)});
 }
 
 // The items of a list or tuple.

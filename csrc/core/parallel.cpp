@@ -31,8 +31,9 @@ int default_threads() {
   return std::min(wanted >= 1 ? wanted : granted_cpus(), kMaxThreads);
 }
 
-// The team's helpers: one OpenMP region that a thread of ours enters and that lasts until the number of threads changes or the process forks. Inside it, they
-// wait as team.cpp says: libgomp's own threads would spin for milliseconds after every region and make its end wait for whoever is late.
+// The team's helpers: one OpenMP region that a thread of ours enters and that lasts until the number of threads changes or the process
+// forks. Inside it, they wait as team.cpp says: libgomp's own threads would spin for milliseconds after every region and make its end wait
+// for whoever is late.
 class Pool {
  public:
   // The caller becomes worker 0. False when another thread's run is in progress.
@@ -114,7 +115,8 @@ int num_threads() {
 }
 
 void set_num_threads(int threads) {
-  NN_CHECK(threads >= 0 && threads <= kMaxThreads, "the number of threads must be between 1 and %d, or 0 for the default; got %d", kMaxThreads, threads);
+  NN_CHECK(threads >= 0 && threads <= kMaxThreads, "the number of threads must be between 1 and %d, or 0 for the default; got %d", kMaxThreads,
+           threads);
   chosen_threads = threads > 0 ? threads : default_threads();
 }
 

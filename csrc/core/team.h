@@ -1,8 +1,8 @@
 // How the workers of a team share parts: the lock-free core of parallel.cpp, without OpenMP.
 //
-// A part is cut into grains, some per worker for balance. One word holds the number of the part that is open and its grains; each worker owns a range of the
-// grains and a counter tagged with the part's number. Claiming compares and swaps the tagged counter, so a worker that comes late, with an old part in mind,
-// can claim nothing. Who finishes the last grain opens the next part.
+// A part is cut into grains, some per worker for balance. One word holds the number of the part that is open and its grains; each worker
+// owns a range of the grains and a counter tagged with the part's number. Claiming compares and swaps the tagged counter, so a worker that
+// comes late, with an old part in mind, can claim nothing. Who finishes the last grain opens the next part.
 #pragma once
 #include <atomic>
 #include <cstdint>

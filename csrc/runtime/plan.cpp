@@ -19,13 +19,18 @@ constexpr const char* kKindNames[] = {"arena", "fixed", "input", "output"};
 }  // namespace
 
 Plan::Plan(std::vector<Slot> slots, std::vector<PlanStep> steps, std::vector<PlanStep> prologue, std::shared_ptr<Arena> arena, size_t arena_bytes)
-    : slots_(std::move(slots)), steps_(std::move(steps)), prologue_(std::move(prologue)), arena_(std::move(arena)), arena_bytes_(align_up(arena_bytes)) {
+    : slots_(std::move(slots)),
+      steps_(std::move(steps)),
+      prologue_(std::move(prologue)),
+      arena_(std::move(arena)),
+      arena_bytes_(align_up(arena_bytes)) {
   collect(&inputs_, SlotKind::kInput, "input");
   collect(&outputs_, SlotKind::kOutput, "output");
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];
     NN_CHECK(slot.kind != SlotKind::kArena || (slot.where >= 0 && static_cast<size_t>(slot.where) + slot.spec.bytes() <= arena_bytes_),
-             "slot %zu: %zu bytes at offset %lld do not fit in an arena of %zu bytes", i, slot.spec.bytes(), static_cast<long long>(slot.where), arena_bytes_);
+             "slot %zu: %zu bytes at offset %lld do not fit in an arena of %zu bytes", i, slot.spec.bytes(),
+             static_cast<long long>(slot.where), arena_bytes_);
   }
   input_operands_.resize(inputs_.size());
   output_operands_.resize(outputs_.size());
@@ -37,7 +42,8 @@ void Plan::collect(std::vector<Spec>* specs, SlotKind kind, const char* name) {
   std::vector<bool> seen;
   for (const Slot& slot : slots_) {
     if (slot.kind != kind) continue;
-    NN_CHECK(slot.where >= 0 && slot.where < static_cast<int64_t>(slots_.size()), "%s index %lld is out of range", name, static_cast<long long>(slot.where));
+    NN_CHECK(slot.where >= 0 && slot.where < static_cast<int64_t>(slots_.size()), "%s index %lld is out of range", name,
+             static_cast<long long>(slot.where));
     const size_t index = static_cast<size_t>(slot.where);
     if (index >= specs->size()) specs->resize(index + 1), seen.resize(index + 1);
     NN_CHECK(!seen[index] || (*specs)[index].bytes() == slot.spec.bytes(), "two slots of %s %zu differ in size: %s and %s", name, index,

@@ -33,6 +33,9 @@ class Plan {
   // Throws std::invalid_argument when slots or steps do not fit together.
   Plan(std::vector<Slot> slots, std::vector<PlanStep> steps, std::vector<PlanStep> prologue, std::shared_ptr<Arena> arena, size_t arena_bytes);
 
+  Plan(const Plan&) = delete;  // operands point into it
+  Plan& operator=(const Plan&) = delete;
+
   const std::vector<Spec>& inputs() const { return inputs_; }
   const std::vector<Spec>& outputs() const { return outputs_; }
   const std::vector<PlanStep>& steps() const { return steps_.steps(); }

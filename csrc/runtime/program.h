@@ -33,10 +33,10 @@ class Program {
   void bind(size_t operand, void* address) { operands_[operand] = address; }
   void bind_scratch(void* scratch, char* thread_scratch, size_t thread_stride);
 
-  // Decides which calls a team of `threads` shares; whoever finishes the part before does the others. Returns the estimated time of a run with it.
+  // Decides which calls a team of `threads` shares; whoever finishes the part before does the others. Returns the estimated time of a run.
   double schedule(int threads);
 
-  // A run in progress. All of it on the calling thread: run(). By a team: next(), then run_chunks() as often as needed, and again, as Parts are.
+  // All of it on the calling thread: run(). By a team: next(), then run_chunks() as often as needed, and again, as Parts are.
   void run() const {
     for (const Call& call : calls_) run_call(call, 0, 0, call.chunks);
   }
@@ -57,8 +57,8 @@ class Program {
   void start_watch();
   std::vector<double> stop_watch();
   std::vector<double> sum_by_step(const std::vector<double>& call_seconds) const;
-  // Takes the times of one watched run by `threads` as what calls cost, unless earlier ones were shorter. Call schedule() after it. Only who computes what
-  // depends on it, never a result.
+  // Takes the times of one watched run by `threads` as what calls cost, unless earlier ones were shorter. Call schedule() after it: only who
+  // computes what depends on it, never a result.
   void learn(const std::vector<double>& call_seconds, int threads);
 
   // One line per step.

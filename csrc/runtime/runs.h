@@ -81,7 +81,8 @@ class RepeatedRun final : public Parts {
 class GatherRun final : public Parts {
  public:
   // Step s takes rows order[s * rows ... + rows); gathering them is cut into `chunks`.
-  GatherRun(const Program& program, int64_t count, Poll poll, const std::vector<GatheredInput>& inputs, const int64_t* order, int64_t rows, int64_t chunks)
+  GatherRun(const Program& program, int64_t count, Poll poll, const std::vector<GatheredInput>& inputs, const int64_t* order, int64_t rows,
+            int64_t chunks)
       : program_(program), timer_(poll, program.nanoseconds()), count_(count), inputs_(inputs), order_(order), rows_(rows), chunks_(chunks) {}
   int64_t next(int worker) override;
   void run(int worker, int64_t begin, int64_t end) override {

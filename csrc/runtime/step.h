@@ -29,8 +29,8 @@ class Step {
   size_t thread_scratch_bytes() const { return thread_scratch_bytes_; }
   RunFunction run_function() const { return run_; }
   const void* state() const { return state_.data(); }
-  // One thread's time for the whole step, estimated from bytes and the kernel's set_cost(), or from the attribute "flops" of the caller. The latter is taken as
-  // it is: plans and eager steps measure instead of believing the former.
+  // One thread's time for the whole step, estimated from bytes and the kernel's set_cost(), or the attribute "flops" of the caller. The latter
+  // is believed; the former only until plans and eager steps have measured.
   double nanoseconds() const { return nanoseconds_; }
   bool has_stated_cost() const { return attributes_.count("flops") > 0; }
 

@@ -112,7 +112,8 @@ inline void run_backwards(const Step& step, const StepArgs& args) {
 }
 
 // Runs `step` into `outputs`: all chunks of a phase in one call, chunk by chunk backwards, or shared by a team of `threads`.
-inline void run_step(const Step& step, const std::vector<Buffer>& inputs, const std::vector<Buffer>& outputs, Order order = Order::kWhole, int threads = 1) {
+inline void run_step(const Step& step, const std::vector<Buffer>& inputs, const std::vector<Buffer>& outputs, Order order = Order::kWhole,
+                     int threads = 1) {
   std::vector<void*> in, out;
   for (const Buffer& buffer : inputs) in.push_back(buffer.data());
   for (const Buffer& buffer : outputs) out.push_back(buffer.data());

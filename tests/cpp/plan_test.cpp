@@ -115,7 +115,8 @@ Slot fixed_slot(const Buffer& buffer) { return {buffer.spec(), SlotKind::kFixed,
 Slot input_slot(const Spec& spec, int64_t index) { return {spec, SlotKind::kInput, index, nullptr}; }
 Slot output_slot(const Spec& spec, int64_t index) { return {spec, SlotKind::kOutput, index, nullptr}; }
 
-PlanStep make_step(const char* kernel, const std::vector<Slot>& slots, std::vector<int> inputs, std::vector<int> outputs, Attributes attributes = {}) {
+PlanStep make_step(const char* kernel, const std::vector<Slot>& slots, std::vector<int> inputs, std::vector<int> outputs,
+                   Attributes attributes = {}) {
   std::vector<Spec> in, out;
   for (int slot : inputs) in.push_back(slots[slot].spec);
   for (int slot : outputs) out.push_back(slots[slot].spec);
