@@ -11,6 +11,7 @@ _SUBMODULES = frozenset((
     "activations", "backend", "callbacks", "config", "constraints", "datasets", "dtype_policies", "initializers", "layers", "losses", "metrics", "models",
     "ops", "optimizers", "random", "regularizers", "saving", "tree", "utils",
 ))
+_WITHOUT_OPS = frozenset(("config", "tree"))  # what the ops themselves import
 _NAMES = {
     "Function": "nnlite.models", "Functional": "nnlite.models", "GradientTape": "nnlite.graph.grad", "Input": "nnlite.layers", "InputSpec": "nnlite.layers",
     "Initializer": "nnlite.initializers", "KerasTensor": "nnlite.graph.symbolic", "Layer": "nnlite.layers", "Loss": "nnlite.losses", "Metric": "nnlite.metrics",
@@ -22,7 +23,8 @@ _NAMES = {
 def __getattr__(name: str):
     # Operators on tensors live in nnlite.ops; whoever touches a public name gets them.
     if name in _SUBMODULES:
-        importlib.import_module("nnlite.ops")
+        if name not in _WITHOUT_OPS:
+            importlib.import_module("nnlite.ops")
         return importlib.import_module(f"nnlite.{name}")
     if name in _NAMES:
         importlib.import_module("nnlite.ops")

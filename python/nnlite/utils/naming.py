@@ -19,10 +19,16 @@ def to_snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
+def next_count(name: str) -> int:
+    """How often the name was taken before; takes it once more."""
+    count = _counters.get(name, 0)
+    _counters[name] = count + 1
+    return count
+
+
 def unique_name(base: str) -> str:
     """`base` the first time, then base_1, base_2, ..."""
-    count = _counters.get(base, 0)
-    _counters[base] = count + 1
+    count = next_count(base)
     return base if count == 0 else f"{base}_{count}"
 
 
