@@ -5,11 +5,12 @@ from __future__ import annotations
 import warnings
 
 from nnlite import dtype_policies, regularizers, tree
+from nnlite.graph.apply import state as graph_state
 from nnlite.graph.symbolic import KerasTensor, Operation, any_symbolic
 from nnlite.layers import _calling as calling
 from nnlite.layers._building import Building
 from nnlite.layers._config import Config
-from nnlite.layers._state import calls
+from nnlite.layers._state import calls, current_path
 from nnlite.layers._tracking import Tracking
 from nnlite.layers._weights import Weights
 from nnlite.layers.input_spec import check_inputs
@@ -147,8 +148,11 @@ class Layer(Config, Building, Weights, Tracking, Operation):
             training = outer
         else:
             calls.training = training
+        scope = graph_state.scope
         stack.append(self)
         try:
+            if graph_state.trace is not None:
+                graph_state.scope = current_path(self)
             if training is not None and self._takes_training:
                 return self.call(x, training=training)
             return self.call(x)
@@ -157,6 +161,7 @@ class Layer(Config, Building, Weights, Tracking, Operation):
         finally:
             stack.pop()
             calls.training = outer
+            graph_state.scope = scope
 
     def _call_any(self, args, kwargs):
         """A call with all checks and conversions; builds the layer when it is not built."""
@@ -176,8 +181,11 @@ class Layer(Config, Building, Weights, Tracking, Operation):
         if self._takes_training and training is not None and "training" not in self._signature.names[: len(args)]:
             given["training"] = training
         calls.training = training
+        scope = graph_state.scope
         calls.stack.append(self)
         try:
+            if graph_state.trace is not None:
+                graph_state.scope = current_path(self)
             if not self.built:
                 self._build_for(arguments)
             symbolic = any_symbolic(args, given)
@@ -187,6 +195,7 @@ class Layer(Config, Building, Weights, Tracking, Operation):
         finally:
             calls.stack.pop()
             calls.training = outer
+            graph_state.scope = scope
         if not symbolic:
             self._after_call(args, given, outputs)
         self._propagate_masks(first, given, outputs)
