@@ -235,6 +235,11 @@ struct Reduction {
       return;
     }
     const int64_t last = least(end * s.chunk_items, s.items);
+    if (s.pieces == 1 && s.kept_rank == 1) {  // short rows
+      const int64_t stride = s.kept_strides[0];
+      for (int64_t o = begin * s.chunk_items; o < last; ++o) y[o] = P::finish(P::combine(P::identity(), P::run(x + o * stride, s.run)));
+      return;
+    }
     for (int64_t item = begin * s.chunk_items; item < last; ++item) {
       const int64_t o = s.splits == 1 ? item : item / s.splits, split = item - o * s.splits;
       const Item* base = x + strided_offset(s.kept_rank, s.kept_dims, s.kept_strides, o);

@@ -84,6 +84,41 @@ TEST(elementwise_program_of_many_instructions) {
   }
 }
 
+// A program that also returns its intermediate registers runs them one by one; without them frequent groups run as one instruction.
+TEST(elementwise_groups_of_instructions_keep_their_bits) {
+  for (const DType dtype : {DType::kFloat32, DType::kFloat64, DType::kBFloat16}) {
+    const auto compare = [&](ProgramBuilder program, std::vector<int64_t> intermediate, int64_t result) {
+      const Spec spec = make_spec({1003}, dtype);
+      const Buffer dy = random_buffer(spec, 1, -3, 3), y = random_buffer(spec, 2);
+      std::vector<int64_t> all = {result};
+      std::vector<Spec> specs = {spec};
+      for (const int64_t r : intermediate) {
+        all.push_back(r);
+        specs.push_back(make_spec({1003}, program.dtypes[r - 2] == "bool" ? DType::kBool : dtype));
+      }
+      const Buffer grouped = run_every_way("elementwise", {dy, y}, {spec}, program.give({result}))[0];
+      EXPECT(grouped.same_bytes(run_kernel("elementwise", {dy, y}, specs, program.give(all))[0]));
+    };
+    const auto zero = ProgramBuilder().op("constant", {}, dtype, 0.0), one = ProgramBuilder().op("constant", {}, dtype, 1.0);
+    compare(ProgramBuilder(zero).op("greater", {1, 2}, DType::kBool).op("where", {3, 0, 2}, dtype), {3}, 4);
+    compare(ProgramBuilder(one).op("subtract", {2, 1}, dtype).op("multiply", {1, 3}, dtype).op("multiply", {0, 4}, dtype), {3, 4}, 5);
+    compare(ProgramBuilder(one).op("square", {1}, dtype).op("subtract", {2, 3}, dtype).op("multiply", {4, 0}, dtype), {3, 4}, 5);
+    compare(ProgramBuilder().op("subtract", {0, 1}, dtype).op("square", {2}, dtype), {2}, 3);
+  }
+}
+
+TEST(elementwise_groups_only_what_matches) {
+  const Spec spec = make_spec({2});
+  const Buffer dy(spec, {5.f, 7.f}), y(spec, {0.5f, -2.f});
+  // y > 1, not y > 0; and where's other branch is 3.
+  const auto one = ProgramBuilder().op("constant", {}, DType::kFloat32, 1.0).op("constant", {}, DType::kFloat32, 0.0).op("constant", {}, DType::kFloat32, 3.0);
+  const Buffer a = run_every_way("elementwise", {dy, y}, {spec}, ProgramBuilder(one).op("greater", {1, 2}, DType::kBool).op("where", {5, 0, 3}).give({6}))[0];
+  EXPECT_EQ(a.at<float>(0), 0.f);
+  const Buffer b = run_every_way("elementwise", {dy, y}, {spec}, ProgramBuilder(one).op("greater", {1, 3}, DType::kBool).op("where", {5, 0, 4}).give({6}))[0];
+  EXPECT_EQ(b.at<float>(0), 5.f);
+  EXPECT_EQ(b.at<float>(1), 3.f);
+}
+
 TEST(elementwise_works_in_place) {
   const Spec spec = make_spec({5003});
   const Buffer x = random_buffer(spec, 1), y = random_buffer(spec, 2);
