@@ -271,6 +271,13 @@ def test_names_of_recorded_functions():
     assert joined.shape == (None, 8) and len(joined.history[0].inbound_nodes[0].input_tensors) == 2
 
 
+def test_shapes_of_symbolic_tensors_may_go_into_reshape():
+    x = KerasTensor((None, None, 4))
+    assert ops.reshape(x, (ops.shape(x)[0], ops.shape(x)[1], 2, 2)).shape == (None, None, 2, 2)
+    assert ops.reshape(x, (ops.shape(x)[0], -1)).shape == (None, None)
+    assert ops.reshape(KerasTensor((None, 3, 4)), (None, 12)).shape == (None, 12)
+
+
 # Call, text of its error.
 ERRORS = [
     (lambda: ops.reshape(np.ones(6), (4, -1)), r"reshape\(\) can infer one size: shape \(6,\) with 6 elements does not fit newshape=\(4, -1\)"),

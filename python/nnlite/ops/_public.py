@@ -30,9 +30,10 @@ def public(function=None, *, name: str | None = None, aliases: tuple[str, ...] =
         for value in args:
             if type(value) not in _PLAIN and is_symbolic(value):
                 return _record(public_name, call, args, kwargs)
-        for value in kwargs.values():
-            if type(value) not in _PLAIN and is_symbolic(value):
-                return _record(public_name, call, args, kwargs)
+        if kwargs:
+            for value in kwargs.values():
+                if type(value) not in _PLAIN and is_symbolic(value):
+                    return _record(public_name, call, args, kwargs)
         return function(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = public_name

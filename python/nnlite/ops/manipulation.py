@@ -18,15 +18,28 @@ from nnlite.tensor import Tensor
 def reshape(x, newshape):
     """The same elements in row-major order under another shape; one size may be -1.
 
+    Sizes taken from a symbolic tensor's shape may be None: one alone is inferred, several stand for the sizes of x at the same axes.
+
     >>> import nnlite
     >>> nnlite.ops.reshape([1, 2, 3, 4], (2, -1)).tolist()
     [[1, 2], [3, 4]]
     """
     x = to_tensor(x)
+    if isinstance(newshape, (tuple, list)) and any(dim is None for dim in newshape):
+        newshape = _known_sizes(x.spec.shape, newshape)
     shape = static_ints("reshape", "newshape", newshape)
     if -1 in shape:
         shape = _filled_in(x.spec.shape, x.spec.size, shape)
     return x if shape == x.spec.shape else movement.reshape(x, shape=shape)
+
+
+def _known_sizes(old, new) -> list:
+    """`new` without None."""
+    if sum(dim is None for dim in new) == 1 and -1 not in [dim for dim in new if isinstance(dim, int)]:
+        return [-1 if dim is None else dim for dim in new]
+    if any(dim is None and axis >= len(old) for axis, dim in enumerate(new)):
+        raise ValueError(f"reshape() reads None as the size of x at the same axis; shape {old} has no such axis for newshape={tuple(new)}. Use -1.")
+    return [old[axis] if dim is None else dim for axis, dim in enumerate(new)]
 
 
 def _filled_in(old, size: int, shape) -> tuple[int, ...]:
