@@ -134,16 +134,17 @@ std::unique_ptr<BoundPlan> make_plan(const py::sequence& slots, const py::sequen
       new BoundPlan{Plan(std::move(parsed), std::move(body), std::move(before), std::move(arena), bytes), std::move(fixed)});
 }
 
-// The items of a list or tuple.
-struct Items {
-  explicit Items(py::handle sequence) : fast(PySequence_Fast(sequence.ptr(), "expected a sequence of arrays")) {
-    if (fast == nullptr) throw py::error_already_set();
+// The items of a sequence, kept alive while Python's lock is released.
+class Items {
+ public:
+  explicit Items(py::handle sequence) : tuple_(py::reinterpret_steal<py::object>(PySequence_Tuple(sequence.ptr()))) {
+    if (!tuple_) throw py::error_already_set();
   }
-  ~Items() { Py_DECREF(fast); }
-  Items(const Items&) = delete;
-  size_t size() const { return static_cast<size_t>(PySequence_Fast_GET_SIZE(fast)); }
-  PyObject* operator[](size_t i) const { return PySequence_Fast_GET_ITEM(fast, static_cast<Py_ssize_t>(i)); }
-  PyObject* fast;
+  size_t size() const { return static_cast<size_t>(PyTuple_GET_SIZE(tuple_.ptr())); }
+  PyObject* operator[](size_t i) const { return PyTuple_GET_ITEM(tuple_.ptr(), static_cast<Py_ssize_t>(i)); }
+
+ private:
+  py::object tuple_;
 };
 
 void check_count(const Items& items, const std::vector<Spec>& specs, const char* what) {
@@ -182,7 +183,8 @@ std::vector<Source> parse_sources(const Items& items, const Plan& plan) {
 
 py::list run(BoundPlan& bound, py::handle inputs) {
   Plan& plan = bound.plan;
-  const std::vector<void*> in = input_pointers(Items(inputs), plan);
+  const Items items(inputs);
+  const std::vector<void*> in = input_pointers(items, plan);
   std::vector<void*> out(plan.outputs().size());
   py::list results(out.size());
   for (size_t i = 0; i < out.size(); ++i) PyList_SET_ITEM(results.ptr(), static_cast<Py_ssize_t>(i), new_array(plan.outputs()[i], &out[i]));

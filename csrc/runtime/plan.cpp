@@ -188,8 +188,9 @@ int64_t Plan::run_steps(const std::vector<Source>& sources, const int64_t* order
   }
   for (size_t i = 0; i < outputs_.size(); ++i) bind_slots(output_operands_, static_cast<int>(i), staged_outputs_[i]);
   const int64_t chunks = std::clamp<int64_t>(static_cast<int64_t>(bytes / kGatherChunkBytes), 1, rows);
+  PollTimer timer(poll);
   return run_pieces(count, [&](int64_t first, int64_t steps, int threads) {
-    GatherRun parts(steps_, steps, poll, gathered, order + first * rows, rows, chunks);
+    GatherRun parts(steps_, steps, &timer, gathered, order + first * rows, rows, chunks);
     run_parts(threads, parts);
     return parts.steps_run();
   });
@@ -210,8 +211,9 @@ int64_t Plan::run_batches(const std::vector<Source>& sources, const std::vector<
       bind_slots(output_operands_, static_cast<int>(i), result != nullptr ? result + row * row_bytes(outputs_[i]) : staged_outputs_[i]);
     }
   };
+  PollTimer timer(poll);
   return run_pieces(count, [&](int64_t first, int64_t steps, int threads) {
-    RepeatedRun parts(steps_, steps, poll, [&](int64_t i) { bind_batch(first + i); });
+    RepeatedRun parts(steps_, steps, &timer, [&](int64_t i) { bind_batch(first + i); });
     run_parts(threads, parts);
     return parts.steps_run();
   });
@@ -220,7 +222,8 @@ int64_t Plan::run_batches(const std::vector<Source>& sources, const std::vector<
 std::vector<std::pair<std::string, double>> Plan::profile(void* const* inputs, void* const* outputs, int repeat) {
   run(inputs, outputs);
   steps_.start_watch();
-  RepeatedRun parts(steps_, repeat, {}, [](int64_t) {});
+  PollTimer timer({});
+  RepeatedRun parts(steps_, repeat, &timer, [](int64_t) {});
   run_parts(team_size(steps_, team_nanoseconds_, 1), parts);
   const std::vector<double> seconds = steps_.sum_by_step(steps_.stop_watch());
   std::vector<std::pair<std::string, double>> result;

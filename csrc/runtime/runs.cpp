@@ -3,24 +3,14 @@
 #include <algorithm>
 
 namespace nnlite {
-namespace {
-
-constexpr auto kPollInterval = std::chrono::milliseconds(10);
-constexpr double kLookNanoseconds = 1e6;  // looking at the clock costs something too
-
-}  // namespace
-
-PollTimer::PollTimer(Poll poll, double step_nanoseconds)
-    : poll_(poll),
-      steps_per_look_(static_cast<int64_t>(std::clamp(kLookNanoseconds / std::max(step_nanoseconds, 1.0), 1.0, 1e4))),
-      countdown_(steps_per_look_),
-      next_(std::chrono::steady_clock::now() + kPollInterval) {}
-
 void PollTimer::look_at_clock() {
-  countdown_ = steps_per_look_;
-  const auto now = std::chrono::steady_clock::now();
-  if (now < next_) return;
-  next_ = now + kPollInterval;
+  const auto now = Clock::now();
+  const double milliseconds = std::chrono::duration<double, std::milli>(now - last_look_).count();
+  last_look_ = now;
+  const double wanted = static_cast<double>(steps_per_look_) / std::max(milliseconds, 1e-6);
+  countdown_ = steps_per_look_ = std::clamp(static_cast<int64_t>(wanted), int64_t{1}, 2 * steps_per_look_);
+  if (now < next_poll_) return;
+  next_poll_ = now + kPollInterval;
   due_.store(true, std::memory_order_relaxed);
 }
 

@@ -31,7 +31,7 @@ class SingleRun final : public Parts {
 // Knows when to poll. Any worker may find that it is time; only worker 0, the calling thread, may poll.
 class PollTimer {
  public:
-  PollTimer(Poll poll, double step_nanoseconds);
+  explicit PollTimer(Poll poll) : poll_(poll), last_look_(Clock::now()), next_poll_(last_look_ + kPollInterval) {}
   // At the start of a step: true when the run is to end here.
   bool check(int worker) {
     if (poll_.stop == nullptr) return false;
@@ -45,13 +45,17 @@ class PollTimer {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::milliseconds kPollInterval{10};
+
   void look_at_clock();
   void poll();
 
   const Poll poll_;
-  const int64_t steps_per_look_;
-  int64_t countdown_;
-  std::chrono::steady_clock::time_point next_;
+  int64_t steps_per_look_ = 1;  // looking costs something too: soon once in ~1 ms
+  int64_t countdown_ = 1;
+  Clock::time_point last_look_;
+  Clock::time_point next_poll_;
   std::atomic<bool> due_{false};
   std::atomic<bool> stopped_{false};
 };
@@ -59,8 +63,8 @@ class PollTimer {
 // The program `count` times; before(i) precedes run i.
 class RepeatedRun final : public Parts {
  public:
-  RepeatedRun(const Program& program, int64_t count, Poll poll, std::function<void(int64_t)> before)
-      : program_(program), timer_(poll, program.nanoseconds()), count_(count), before_(std::move(before)) {}
+  RepeatedRun(const Program& program, int64_t count, PollTimer* timer, std::function<void(int64_t)> before)
+      : program_(program), timer_(*timer), count_(count), before_(std::move(before)) {}
   int64_t next(int worker) override;
   void run(int worker, int64_t begin, int64_t end) override {
     timer_.poll_if_due(worker);
@@ -70,7 +74,7 @@ class RepeatedRun final : public Parts {
 
  private:
   const Program& program_;
-  PollTimer timer_;
+  PollTimer& timer_;
   const int64_t count_;
   const std::function<void(int64_t)> before_;
   int64_t step_ = 0;
@@ -81,9 +85,9 @@ class RepeatedRun final : public Parts {
 class GatherRun final : public Parts {
  public:
   // Step s takes rows order[s * rows ... + rows); gathering them is cut into `chunks`.
-  GatherRun(const Program& program, int64_t count, Poll poll, const std::vector<GatheredInput>& inputs, const int64_t* order, int64_t rows,
-            int64_t chunks)
-      : program_(program), timer_(poll, program.nanoseconds()), count_(count), inputs_(inputs), order_(order), rows_(rows), chunks_(chunks) {}
+  GatherRun(const Program& program, int64_t count, PollTimer* timer, const std::vector<GatheredInput>& inputs, const int64_t* order,
+            int64_t rows, int64_t chunks)
+      : program_(program), timer_(*timer), count_(count), inputs_(inputs), order_(order), rows_(rows), chunks_(chunks) {}
   int64_t next(int worker) override;
   void run(int worker, int64_t begin, int64_t end) override {
     timer_.poll_if_due(worker);
@@ -97,7 +101,7 @@ class GatherRun final : public Parts {
 
  private:
   const Program& program_;
-  PollTimer timer_;
+  PollTimer& timer_;
   const int64_t count_;
   const std::vector<GatheredInput>& inputs_;
   const int64_t* const order_;
