@@ -1,1 +1,3 @@
-"""The demo: a convolutional network trained on real images that come with the package."""
+"""The demo: a small convolutional network trained on real images, and a page about it."""
+
+EPOCHS = 10

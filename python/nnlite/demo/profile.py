@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from nnlite.graph.function import compile_function
 from nnlite.graph.grad import backprop
 from nnlite.graph.spec import spec_of_array
 
+REST = "loss"
 
-def time_per_layer(model, x, y, repeat: int = 20) -> list[tuple[str, float]]:
-    """(layer, seconds) of the forward and backward pass on one batch, in the model's order; what belongs to no layer comes last.
 
-    Forward and gradient are kept apart: the gradient of layer "dense" is listed as "dense gradient".
+class LayerTime(NamedTuple):
+    """Seconds of a layer in one training step."""
+
+    name: str
+    forward: float
+    backward: float
+
+
+def time_per_layer(model, x, y, repeat: int = 20) -> list[LayerTime]:
+    """Times of the forward and backward pass on one batch, in the model's order; what belongs to no layer comes last, as "loss".
+
+    Args:
+        model: A built and compiled model of one input and one output.
+        x: A batch of inputs.
+        y: Its targets.
+        repeat: Over how many runs the times are averaged.
     """
 
     def step(x, y):
@@ -22,25 +38,17 @@ def time_per_layer(model, x, y, repeat: int = 20) -> list[tuple[str, float]]:
     x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
     compiled = compile_function(step, [spec_of_array(x), spec_of_array(y)])
     compiled.runner.run([x, y])
-    times: dict[str, float] = {}
+    names = [layer.name for layer in model.layers]
+    times = {name: [0.0, 0.0] for name in [*names, REST]}
     for label, seconds in compiled.runner.profile([x, y], repeat):
-        scope, _, op = label.rpartition(": ")
-        name = _layer_of(scope, model) if op else "other"
-        times[name] = times.get(name, 0.0) + seconds
-    order = [layer.name for layer in model.layers]
-    return sorted(times.items(), key=lambda item: _rank(item[0], order))
+        scope, _, _ = label.rpartition(": ")
+        name, backward = _owner(scope, names)
+        times[name][backward] += seconds
+    return [LayerTime(name, forward, backward) for name, (forward, backward) in times.items()]
 
 
-def _layer_of(scope: str, model) -> str:
-    """The layer a step's scope ("sequential/conv2d gradient") belongs to."""
+def _owner(scope: str, names: list[str]) -> tuple[str, bool]:
+    """The layer that a step's scope ("sequential/conv2d gradient") belongs to, and whether it is part of its gradient."""
     path, _, gradient = scope.partition(" ")
-    names = {layer.name for layer in model.layers}
     found = [part for part in path.split("/") if part in names]
-    return "loss and the rest" if not found else f"{found[0]} gradient" if gradient else found[0]
-
-
-def _rank(name: str, order: list[str]) -> tuple[int, int]:
-    layer, _, gradient = name.partition(" ")
-    if layer not in order:
-        return (2, 0)
-    return (1, -order.index(layer)) if gradient else (0, order.index(layer))
+    return (found[0] if found else REST), bool(gradient)

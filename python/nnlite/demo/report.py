@@ -5,61 +5,79 @@ from __future__ import annotations
 import base64
 import html
 import pathlib
-import struct
-import zlib
 
 import numpy as np
 
+from nnlite.demo.pictures import BLUE, ORANGE, curves, png
 from nnlite.demo.profile import time_per_layer
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1d2433; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-table { border-collapse: collapse; } td, th { padding: .25rem .6rem; text-align: right; font-variant-numeric: tabular-nums; }
-th { font-weight: 600; } td:first-child, th:first-child { text-align: left; }
-.matrix td { width: 2.4rem; text-align: center; border: 1px solid #fff; } .matrix th { font-size: .8rem; font-weight: 500; }
-.samples { display: flex; flex-wrap: wrap; gap: .8rem; } figure { margin: 0; width: 6.6rem; font-size: .78rem; }
-figure img { width: 100%; image-rendering: pixelated; border-radius: 4px; } .wrong { color: #b3261e; } .muted { color: #667085; }
-.bar { background: #3b6fd4; height: .8rem; border-radius: 2px; min-width: 1px; } .curves { display: flex; flex-wrap: wrap; gap: 1.5rem; }
+:root { color-scheme: light; }
+body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; color: #1c2430; background: #f4f6fa; margin: 0; }
+main { max-width: 64rem; margin: 0 auto; padding: 2.2rem 1rem 3rem; }
+h1 { font-size: 1.7rem; margin: 0 0 .2rem; letter-spacing: -.01em; } h2 { font-size: 1.1rem; margin: 0 0 .3rem; }
+.muted { color: #667085; margin: 0 0 .8rem; }
+section { background: #fff; border: 1px solid #e3e8f0; border-radius: 12px; padding: 1.2rem 1.4rem; margin-top: 1.1rem; overflow-x: auto; }
+.facts { display: grid; grid-template-columns: repeat(4, 1fr); gap: 1rem; margin-top: 1.3rem; }
+.facts div { background: #fff; border: 1px solid #e3e8f0; border-radius: 12px; padding: .8rem 1.1rem; color: #667085; font-size: .85rem; }
+.facts b { display: block; font-size: 1.6rem; color: #1c2430; font-variant-numeric: tabular-nums; line-height: 1.3; }
+.curves { display: grid; grid-template-columns: 1fr 1fr; gap: 1.2rem; } svg { width: 100%; height: auto; }
+.title { font-size: 14px; font-weight: 600; fill: #1c2430; } .tick { font-size: 11px; fill: #667085; } .grid { stroke: #e9edf4; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th { font-weight: 500; color: #475467; } td, th { padding: .22rem .6rem; text-align: right; } td:first-child, th:first-child { text-align: left; }
+.matrix { width: 100%; table-layout: fixed; } .matrix th:first-child { width: 5.5rem; }
+.matrix td { height: 1.7rem; padding: 0; text-align: center; border: 2px solid #fff; border-radius: 6px; }
+.matrix th { font-size: .78rem; white-space: nowrap; padding: .2rem .1rem; text-align: center; }
+.samples { display: grid; grid-template-columns: repeat(8, 1fr); gap: .9rem; } figure { margin: 0; font-size: .76rem; line-height: 1.35; }
+figure img { width: 100%; image-rendering: pixelated; border-radius: 8px; display: block; margin-bottom: .25rem; } figcaption b { font-weight: 600; }
+.wrong b { color: #b3261e; } .times { width: 100%; } .times td:last-child { width: 60%; } .bar { display: flex; height: .85rem; }
+.bar i { display: block; min-width: 1px; } .bar i:first-child { border-radius: 3px 0 0 3px; } .bar i:last-child { border-radius: 0 3px 3px 0; }
+.key i { display: inline-block; width: .7rem; height: .7rem; border-radius: 3px; margin: 0 .35rem 0 .9rem; }
+@media (max-width: 46rem) { .facts, .curves { grid-template-columns: 1fr; } .samples { grid-template-columns: repeat(4, 1fr); } }
 """
 
 
 def write_report(path: pathlib.Path, model, history: dict, x, y, probabilities, seconds: float, classes) -> pathlib.Path:
-    """Writes the page; returns its path."""
-    predicted = probabilities.argmax(-1)
-    accuracy = float((predicted == y).mean())
+    """Writes the page about a trained classifier of grey images; returns its path.
+
+    Args:
+        path: Where the page goes.
+        model: The trained model.
+        history: What fit() returned, with "loss", "accuracy" and their "val_" twins.
+        x, y: Test images [n, h, w, 1] and their classes [n].
+        probabilities: The model's predictions for them [n, classes].
+        seconds: How long training took.
+        classes: Names of the classes.
+    """
+    accuracy = float((probabilities.argmax(-1) == y).mean())
     epochs = len(history["loss"])
-    parts = [
-        f"<h1>A convolutional network, trained in {seconds:.1f} seconds</h1>",
-        f"<p>{model.count_params():,} parameters, {epochs} epochs, test accuracy <b>{accuracy:.1%}</b> on {len(y)} images it had never seen.</p>",
-        "<h2>Training</h2>", f'<div class="curves">{_curves(history, "loss")}{_curves(history, "accuracy")}</div>',
-        "<h2>Confusion matrix</h2><p class='muted'>Rows: what the image shows. Columns: what the network says.</p>", _confusion(y, predicted, classes),
-        "<h2>Sample predictions</h2>", _samples(x, y, probabilities, classes),
-        "<h2>Time per layer</h2><p class='muted'>One training step of 32 images.</p>", _timing(model, x[:32], y[:32]),
-        "<p class='muted'>Images: Fashion-MNIST, © 2017 Zalando SE, MIT licence.</p>",
-    ]
-    page = f"<!doctype html><html lang='en'><meta charset='utf-8'><title>nnlite demo</title><style>{_STYLE}</style><body>{''.join(parts)}</body></html>"
+    facts = [(f"{accuracy:.1%}", fx), (f"{seconds:.1f} s", "of training"), (str(epochs), "passes over the images"),
+             (f"{model.count_params():,}", "parameters")]
+    page = "".join([
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>nnlite demo</title><style>{_STYLE}</style>",
+        "<main><h1>A convolutional network, trained on this computer</h1>",
+        "<p class='muted'>Ten kinds of clothing in pictures of 28 × 28 pixels; trained, evaluated, saved and loaded by <code>nnlite demo</code>.</p>",
+        '<div class="facts">', *(f"<div><b>{value}</b>{what}</div>" for value, what in facts), "</div>",
+        _section("Training", "After each pass over the training images.", f'<div class="curves">{_curves(history)}</div>'),
+        _section("Confusion matrix", "Rows: what the image shows. Columns: what the network says.", _confusion(y, probabilities.argmax(-1), classes)),
+        _section("Sample predictions", "With the network's confidence; errors in red.", _samples(x, y, probabilities, classes)),
+        _section("Time per layer", f"One training step of {min(32, len(x))} images.", _timing(model, x[:32], y[:32])),
+        "<p class='muted' style='margin-top:1.2rem'>Images: Fashion-MNIST, © 2017 Zalando SE, MIT licence.</p></main></html>",
+    ])
     path.write_text(page, encoding="utf-8")
     return path
 
 
-def _curves(history: dict, key: str, width: int = 420, height: int = 200) -> str:
-    series = [("training", history[key], "#3b6fd4"), ("test", history.get(f"val_{key}", []), "#e07b39")]
-    values = [v for _, numbers, _ in series for v in numbers if np.isfinite(v)]
-    low, high = min(values), max(values)
-    span = (high - low) or 1.0
-    steps = max(len(history[key]) - 1, 1)
-    left, bottom, inner_width, inner_height = 44, height - 26, width - 60, height - 44
+def _section(title: str, note: str, body: str) -> str:
+    return f'<section><h2>{title}</h2><p class="muted">{note}</p>{body}</section>'
 
-    def point(i, value):
-        return f"{left + inner_width * i / steps:.1f},{bottom - inner_height * (value - low) / span:.1f}"
 
-    lines = "".join(f'<polyline fill="none" stroke="{color}" stroke-width="2" points="{" ".join(point(i, v) for i, v in enumerate(numbers))}"/>' for _, numbers, color in series)
-    legend = "".join(f'<text x="{left + 90 * k}" y="12" font-size="12" fill="{color}">{name}</text>' for k, (name, _, color) in enumerate(series))
-    axis = (f'<text x="{left - 6}" y="{bottom + 4}" font-size="11" text-anchor="end">{low:.2f}</text><text x="{left - 6}" y="{bottom - inner_height + 4}" font-size="11" text-anchor="end">{high:.2f}</text>'
-            f'<text x="{left}" y="{height - 6}" font-size="11">epoch 1</text><text x="{left + inner_width}" y="{height - 6}" font-size="11" text-anchor="end">{len(history[key])}</text>'
-            f'<path d="M{left} {bottom - inner_height}V{bottom}H{left + inner_width}" fill="none" stroke="#c5cad3"/>')
-    return f'<figure style="width:auto"><svg width="{width}" height="{height}" role="img" aria-label="{key} by epoch">{axis}{lines}{legend}</svg><figcaption>{html.escape(key)}</figcaption></figure>'
+def _curves(history: dict) -> str:
+    charts = []
+    for key, title in (("loss", "Loss"), ("accuracy", "Accuracy")):
+        series = [("training", history[key], BLUE), ("test", history.get(f"val_{key}", []), ORANGE)]
+        charts.append(curves(title, [line for line in series if len(line[1])], percent=key == "accuracy"))
+    return "".join(charts)
 
 
 def _confusion(y, predicted, classes) -> str:
@@ -68,14 +86,17 @@ def _confusion(y, predicted, classes) -> str:
     rows = ["<tr><th></th>" + "".join(f"<th>{html.escape(name)}</th>" for name in classes) + "</tr>"]
     for i, name in enumerate(classes):
         total = max(count[i].sum(), 1)
-        cells = "".join(f'<td style="background:{_shade(n / total, i == j)}">{n or ""}</td>' for j, n in enumerate(count[i]))
+        cells = "".join(f'<td style="{_shade(n / total, i == j)}">{n or ""}</td>' for j, n in enumerate(count[i]))
         rows.append(f"<tr><th>{html.escape(name)}</th>{cells}</tr>")
     return f'<table class="matrix">{"".join(rows)}</table>'
 
 
 def _shade(share: float, right: bool) -> str:
-    red, green, blue = (59, 111, 212) if right else (224, 80, 57)
-    return f"rgba({red},{green},{blue},{min(1.0, 0.06 + 0.84 * share):.2f})"
+    if not share:
+        return "background:#f6f8fb"
+    red, green, blue = (47, 111, 222) if right else (214, 69, 48)
+    strength = 0.08 + 0.85 * share
+    return f"background:rgba({red},{green},{blue},{strength:.2f});color:{'#fff' if strength > 0.55 else '#1c2430'}"
 
 
 def _samples(x, y, probabilities, classes, count: int = 16) -> str:
@@ -83,29 +104,25 @@ def _samples(x, y, probabilities, classes, count: int = 16) -> str:
     predicted = probabilities.argmax(-1)
     wrong = np.flatnonzero(predicted != y)[: count // 2]
     right = np.flatnonzero(predicted == y)[: count - len(wrong)]
-    figures = []
-    for i in [*right, *wrong]:
-        said = html.escape(classes[predicted[i]])
-        note = "" if predicted[i] == y[i] else f"<br>in truth: {html.escape(classes[y[i]])}"
-        kind = "" if predicted[i] == y[i] else ' class="wrong"'
-        figures.append(f'<figure><img alt="{said}" src="data:image/png;base64,{base64.b64encode(png(x[i])).decode()}"><figcaption{kind}>{said} {probabilities[i].max():.0%}{note}</figcaption></figure>')
-    return f'<div class="samples">{"".join(figures)}</div>'
+    return f'<div class="samples">{"".join(_sample(x[i], classes[predicted[i]], classes[y[i]], probabilities[i].max()) for i in [*right, *wrong])}</div>'
+
+
+def _sample(image, said: str, truth: str, confidence: float) -> str:
+    picture = base64.b64encode(png(image)).decode()
+    said, truth = html.escape(said), html.escape(truth)
+    kind, note = ("", "") if said == truth else (' class="wrong"', f"<br>in truth: {truth}")
+    return f'<figure><img alt="{truth}" src="data:image/png;base64,{picture}"><figcaption{kind}><b>{said}</b> {confidence:.0%}{note}</figcaption></figure>'
 
 
 def _timing(model, x, y) -> str:
     rows = time_per_layer(model, x, y)
-    longest = max(seconds for _, seconds in rows)
-    cells = "".join(f'<tr><td>{html.escape(name)}</td><td>{1e6 * seconds:,.0f} µs</td><td style="width:18rem"><div class="bar" style="width:{100 * seconds / longest:.1f}%"></div></td></tr>' for name, seconds in rows)
-    return f"<table><tr><th>layer</th><th>time</th><th></th></tr>{cells}</table>"
-
-
-def png(image) -> bytes:
-    """A grey picture in [0, 1] of shape (h, w) or (h, w, 1) as PNG bytes."""
-    pixels = np.clip(np.round(np.asarray(image).reshape(image.shape[:2]) * 255), 0, 255).astype(np.uint8)
-    height, width = pixels.shape
-    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+    longest = max(row.forward + row.backward for row in rows) or 1.0
+    lines = []
+    for row in rows:
+        bars = "".join(f'<i style="width:{100 * t / longest:.1f}%;background:{color}"></i>' for t, color in ((row.forward, BLUE), (row.backward, ORANGE)) if t)
+        times = "".join(f"<td>{1e6 * t:,.0f} µs</td>" for t in (row.forward, row.backward))
+        lines.append(f'<tr><td>{html.escape(row.name)}</td>{times}<td><div class="bar">{bars}</div></td></tr>')
+    total = sum(row.forward + row.backward for row in rows)
+    key = f'<p class="key muted"><i style="background:{BLUE}"></i>forward<i style="background:{ORANGE}"></i>backward'
+    head = "<tr><th>layer</th><th>forward</th><th>backward</th><th></th></tr>"
+    return f'<table class="times">{head}{"".join(lines)}</table>{key} &nbsp; {1e3 * total:.2f} ms in all, without the optimizer</p>'

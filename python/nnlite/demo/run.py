@@ -8,9 +8,12 @@ import time
 
 import numpy as np
 
+from nnlite.demo import EPOCHS
+
 CLASSES = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-# What 12 epochs reach for the seed below, with room for the rounding of other instruction sets.
-EXPECTED_ACCURACY = 0.85
+# Ten epochs reached 0.846 to 0.868 with four seeds; the rest is room for the rounding of other instruction sets.
+EXPECTED_ACCURACY = 0.82
+BATCH_SIZE = 32
 
 
 def load_images():
@@ -21,10 +24,12 @@ def load_images():
         return (x_train, file["y_train"]), (x_test, file["y_test"])
 
 
-def make_model():
-    """The seed network: three convolutions, two poolings, two dense layers."""
+def make_model(steps: int):
+    """Three convolutions, two poolings, two dense layers; compiled for so many steps of training."""
     from nnlite.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D
     from nnlite.models import Sequential
+    from nnlite.optimizers import Adam
+    from nnlite.optimizers.schedules import CosineDecay
 
     model = Sequential([
         Input((28, 28, 1)),
@@ -37,27 +42,31 @@ def make_model():
         Dense(64, activation="relu"),
         Dense(10, activation="softmax"),
     ])
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(optimizer=Adam(CosineDecay(0.002, steps)), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
-def run(output: str, epochs: int) -> int:
-    """Trains and writes `report.html` and `model.keras` into the folder `output`; returns 0 when the stated accuracy is reached."""
-    import nnlite
+def run(output: str, epochs: int = EPOCHS) -> int:
+    """Trains and writes `report.html` and `model.keras` into the folder `output`.
+
+    Returns:
+        1 when as many epochs as the demo is meant to take stay below the accuracy it should reach, else 0.
+    """
     from nnlite.demo.report import write_report
+    from nnlite.utils import set_random_seed
 
     folder = pathlib.Path(output)
     folder.mkdir(parents=True, exist_ok=True)
-    nnlite.utils.set_random_seed(1)
+    set_random_seed(2)
     (x_train, y_train), (x_test, y_test) = load_images()
-    model = make_model()
+    model = make_model(epochs * -(-len(x_train) // BATCH_SIZE))
     model.summary()
     start = time.perf_counter()
-    history = model.fit(x_train, y_train, batch_size=32, epochs=epochs, validation_data=(x_test, y_test))
+    history = model.fit(x_train, y_train, batch_size=BATCH_SIZE, epochs=epochs, validation_data=(x_test, y_test))
     seconds = time.perf_counter() - start
     probabilities = model.predict(x_test, verbose=0)
     accuracy = float((probabilities.argmax(-1) == y_test).mean())
-    print(f"Test accuracy {accuracy:.1%} after {epochs} epochs in {seconds:.1f} s.")
+    print(f"Test accuracy {accuracy:.1%} after {epochs} epochs, {seconds:.1f} s.")
     _save_and_load(model, folder, x_test, probabilities)
     page = write_report(folder / "report.html", model, history.history, x_test, y_test, probabilities, seconds, CLASSES)
     print(f"Report: {page}")
@@ -79,7 +88,7 @@ def _save_and_load(model, folder: pathlib.Path, x_test, probabilities) -> None:
 
 
 def _verdict(accuracy: float, epochs: int) -> int:
-    if epochs >= 12 and accuracy < EXPECTED_ACCURACY:
+    if epochs >= EPOCHS and accuracy < EXPECTED_ACCURACY:
         print(f"That is below the {EXPECTED_ACCURACY:.0%} this demo should reach: please report it.")
         return 1
     return 0
