@@ -1,4 +1,7 @@
-"""Writes training.json: what Keras gives for the cases of training_cases.py. Run it with a Python that has Keras 3 (any backend)."""
+"""Writes training.json: what Keras gives for the cases of training_cases.py. Run it with a Python that has Keras 3.
+
+Use the jax backend: on torch, variables change in place and ScheduleFreeAdamW reads a slot after it was overwritten.
+"""
 
 from __future__ import annotations
 

@@ -42,6 +42,8 @@ def data(kind: str):
         return (r.randint(0, 2, size=(6, 1)) * 2 - 1).astype("float32"), r.normal(size=(6, 1)).astype("float32"), weights
     if kind == "segmentation":
         return r.randint(0, 3, size=(6, 5)).astype("int64"), r.randint(0, 3, size=(6, 5)).astype("int64"), None
+    if kind == "sequences":
+        return np.array([[1, 2, 2], [3, 1, 0], [2, 0, 0]], "int32"), r.normal(size=(3, 6, 4)).astype("float32"), weights[:3]
     if kind == "embeddings":
         vectors = r.normal(size=(6, 4))
         return r.randint(0, 2, size=6).astype("int64"), (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype("float32"), None
@@ -63,7 +65,7 @@ LOSSES = [
     ("SparseCategoricalCrossentropy", {}, "sparse"), ("SparseCategoricalCrossentropy", {"from_logits": True}, "sparse_logits"),
     ("SparseCategoricalCrossentropy", {"ignore_class": 2}, "sparse"), ("SparseCategoricalCrossentropy", {"ignore_class": 0, "from_logits": True}, "sparse_logits"),
     ("CategoricalGeneralizedCrossEntropy", {"q": 0.3}, "sparse"), ("Dice", {}, "multi_label"), ("Dice", {"axis": [1]}, "multi_label"), ("Tversky", {"alpha": 0.3, "beta": 0.7}, "multi_label"),
-    ("Circle", {"gamma": 2.0}, "embeddings"),
+    ("Circle", {"gamma": 2.0}, "embeddings"), ("CTC", {}, "sequences"),
 ]
 LOSS_REDUCTIONS = ("sum_over_batch_size", "sum", "none", "mean_with_sample_weight")
 
@@ -114,7 +116,8 @@ OPTIMIZERS = [
     ("Adam", {"gradient_accumulation_steps": 2}), ("AdamW", {}), ("AdamW", {"weight_decay": 0.1, "amsgrad": True}), ("Adagrad", {}), ("Adadelta", {}), ("Adamax", {}),
     ("Nadam", {}), ("Lion", {}), ("Lion", {"weight_decay": 0.05}), ("Ftrl", {}),
     ("Ftrl", {"l1_regularization_strength": 0.01, "l2_regularization_strength": 0.02, "beta": 0.1, "l2_shrinkage_regularization_strength": 0.01}),
-    ("Adafactor", {}), ("Lamb", {}),
+    ("Adafactor", {}), ("Lamb", {}), ("Muon", {}), ("Muon", {"rms_rate": None, "nesterov": False, "ns_steps": 3}), ("ScheduleFreeAdamW", {}),
+    ("ScheduleFreeAdamW", {"warmup_steps": 3, "weight_decay": 0.01}),
 ]
 OPTIMIZER_STEPS = 5
 OPTIMIZER_RATE = 0.05

@@ -221,3 +221,32 @@ def test_stop_training_inside_an_epoch():
     model = classifier()
     fit(model, Stop(), batch_size=10, epochs=5)
     assert int(model.optimizer.iterations) == 2
+
+
+def test_tensor_board_files(tmp_path):
+    import struct
+
+    model = classifier()
+    history = fit(model, callbacks.TensorBoard(tmp_path, histogram_freq=1, update_freq=1, write_steps_per_second=True), epochs=2, batch_size=25, validation_split=0.2)
+    records = {}
+    for part in ("train", "validation"):
+        (path,) = (tmp_path / part).iterdir()
+        data, found = path.read_bytes(), []
+        while data:
+            (length,) = struct.unpack("<Q", data[:8])
+            found.append(data[12 : 12 + length])
+            data = data[16 + length :]
+        records[part] = found
+    assert b"brain.Event:2" in records["train"][0]
+    losses = [struct.unpack("<f", record[-4:])[0] for record in records["train"] if b"epoch_loss" in record]
+    assert losses == pytest.approx(history.history["loss"], rel=1e-6)
+    assert sum(b"batch_loss" in record for record in records["train"]) == 4
+    assert any(b"kernel" in record for record in records["train"]) and any(b"steps_per_second" in record for record in records["train"])
+    assert [b"epoch_accuracy" in record for record in records["validation"]] == [False, True, False, True, False]
+
+
+def test_checksums_are_those_of_the_format():
+    from nnlite.callbacks.tensor_board import _masked_crc
+
+    # CRC-32C of "123456789" is 0xE3069283, by the definition of the code.
+    assert _masked_crc(b"123456789") == ((0xE3069283 >> 15 | 0xE3069283 << 17) + 0xA282EAD8) & 0xFFFFFFFF

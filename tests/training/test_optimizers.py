@@ -183,3 +183,18 @@ def test_mixed_dtypes_are_updated_in_groups():
     b = nnlite.Variable(np.ones(2, "float64"), dtype="float64")
     optimizers.Adam(0.5, global_clipnorm=1.0).apply([ops.ones((2,)), ops.cast(ops.ones((2,)), "float64")], [a, b])
     np.testing.assert_allclose([a.numpy(), b.numpy()], 0.5, rtol=1e-5)
+
+
+def test_optimizers_by_variable():
+    inner, default = optimizers.SGD(0.5), optimizers.SGD(0.25)
+    optimizer = optimizers.MultiOptimizer(optimizers.OptimizerMap(default, {".*v1": inner}))
+    a, b = variables((1,), (1,))
+    optimizer.apply([ops.ones((1,))] * 2, [a, b])
+    assert (float(a.numpy()[0]), float(b.numpy()[0])) == (0.75, 0.5)
+    assert int(optimizer.iterations) == 1 and optimizer.optimizers == [default, inner]
+    with pytest.raises(AttributeError, match="has no learning rate of its own"):
+        optimizer.learning_rate
+    twin = optimizers.MultiOptimizer.from_config(optimizer.get_config())
+    assert float(twin._optimizer_map(b).learning_rate) == 0.5
+    with pytest.raises(ValueError, match="matches 2 patterns"):
+        optimizers.OptimizerMap(default, {"a.*": inner, ".*b": inner})["ab"]

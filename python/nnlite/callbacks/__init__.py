@@ -14,3 +14,4 @@ from nnlite.callbacks.simple import (
     SwapEMAWeights as SwapEMAWeights,
     TerminateOnNaN as TerminateOnNaN,
 )
+from nnlite.callbacks.tensor_board import TensorBoard as TensorBoard

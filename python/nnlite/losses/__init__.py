@@ -19,6 +19,7 @@ from nnlite.losses.crossentropy import (
     kl_divergence as kl_divergence,
     sparse_categorical_crossentropy as sparse_categorical_crossentropy,
 )
+from nnlite.losses.ctc import CTC as CTC, ctc as ctc
 from nnlite.losses.hinge import (
     CategoricalHinge as CategoricalHinge,
     Hinge as Hinge,

@@ -104,7 +104,14 @@ class FunctionLoss(LossFunctionWrapper):
     function = None
 
     def __init__(self, name, reduction, dtype, **kwargs):
+        self._check_bounds(**kwargs)
         super().__init__(type(self).function, reduction=reduction, name=name, dtype=dtype, **kwargs)
+
+    def _check_bounds(self, label_smoothing=0.0, delta=1.0, **others) -> None:
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"{type(self).__name__}: `label_smoothing` must be between 0 and 1; received label_smoothing={label_smoothing!r}.")
+        if not delta > 0:
+            raise ValueError(f"{type(self).__name__}: `delta` must be greater than 0; received delta={delta!r}.")
 
     def get_config(self) -> dict:
         return {**Loss.get_config(self), **self._fn_kwargs}

@@ -6,11 +6,13 @@ from nnlite.optimizers import schedules as schedules
 from nnlite.optimizers.adam import Adam as Adam, Adamax as Adamax, AdamW as AdamW, Lamb as Lamb, Nadam as Nadam
 from nnlite.optimizers.adaptive import Adadelta as Adadelta, Adafactor as Adafactor, Adagrad as Adagrad, Ftrl as Ftrl, Lion as Lion
 from nnlite.optimizers.loss_scale import LossScaleOptimizer as LossScaleOptimizer
+from nnlite.optimizers.multi import MultiOptimizer as MultiOptimizer, OptimizerMap as OptimizerMap
+from nnlite.optimizers.muon import Muon as Muon, ScheduleFreeAdamW as ScheduleFreeAdamW
 from nnlite.optimizers.optimizer import Optimizer as Optimizer
 from nnlite.optimizers.sgd import SGD as SGD, RMSprop as RMSprop
 from nnlite.utils.lookup import custom_object, unknown_name
 
-_CLASSES = (Adadelta, Adafactor, Adagrad, Adam, Adamax, AdamW, Ftrl, Lamb, Lion, LossScaleOptimizer, Nadam, RMSprop, SGD)
+_CLASSES = (Adadelta, Adafactor, Adagrad, Adam, Adamax, AdamW, Ftrl, Lamb, Lion, LossScaleOptimizer, MultiOptimizer, Muon, Nadam, RMSprop, ScheduleFreeAdamW, SGD)
 _TABLE = {cls.__name__.lower(): cls for cls in _CLASSES}
 
 

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 
 from nnlite import config, ops
+from nnlite.graph.apply import state
 from nnlite.optimizers import rules
 from nnlite.optimizers.schedules import LearningRateSchedule, serialize as serialize_schedule
 from nnlite.tensor import Tensor
@@ -22,6 +23,12 @@ COMMON = (
 
 # They set a variable, which compiled steps read, or another attribute.
 _PROPERTIES = ("learning_rate", "lr", "iterations")
+
+# Hyperparameters with bounds: name -> (least, whether the value must stay below 1).
+_BOUNDS = {
+    "beta_1": (0, True), "beta_2": (0, True), "rho": (0, True), "epsilon": (0, False), "weight_decay": (0, False), "clipnorm": (0, False),
+    "clipvalue": (0, False), "global_clipnorm": (0, False),
+}
 
 
 class Optimizer:
@@ -71,8 +78,11 @@ class Optimizer:
         self._learning_rate = self._initial_rate(learning_rate)
 
     def __setattr__(self, name, value):
+        if name in _BOUNDS:
+            _check_bounds(self, name, value)
         object.__setattr__(self, name, value)
-        if name not in _PROPERTIES:  # steps compiled with the old value of a hyperparameter are made anew
+        # Steps compiled with the old value of a hyperparameter are made anew; what a step itself sets does not count.
+        if name not in _PROPERTIES and state.trace is None:
             object.__setattr__(self, "_revision", self.__dict__.get("_revision", 0) + 1)
 
     # Variables.
@@ -86,6 +96,8 @@ class Optimizer:
                 f"of type {type(learning_rate).__name__}."
             )
         rate = self.add_variable((), dtype=config.floatx(), name="learning_rate")
+        if float(learning_rate) != float(learning_rate):
+            raise ValueError(f"{type(self).__name__}: `learning_rate` must be a number; received learning_rate={learning_rate!r}.")
         rate.assign(float(learning_rate))
         return rate
 
@@ -193,8 +205,6 @@ class Optimizer:
             return rate.value if isinstance(rate, Variable) else ops.convert_to_tensor(rate)
         if "_called_rate" not in self.__dict__:
             object.__setattr__(self, "_called_rate", Variable(np.float32(0.0), dtype=config.floatx(), trainable=False, name="called_learning_rate"))
-        from nnlite.graph.apply import state
-
         if state.trace is None:
             self.refresh_rate()
         return self._called_rate.value
@@ -352,6 +362,14 @@ class Optimizer:
 
     def __repr__(self) -> str:
         return f"<nnlite.optimizers.{type(self).__name__} {self.name!r}>"
+
+
+def _check_bounds(optimizer, name: str, value) -> None:
+    """Raises for a number outside a hyperparameter's bounds; None and False switch some of them off."""
+    least, below_one = _BOUNDS[name]
+    if isinstance(value, (int, float, np.number)) and not (value >= least and (not below_one or value < 1)):
+        expected = f"at least {least} and below 1" if below_one else f"at least {least}"
+        raise ValueError(f"{type(optimizer).__name__}: `{name}` must be {expected}; received {name}={value!r}.")
 
 
 def _check_unknown(optimizer, kwargs: dict) -> None:
