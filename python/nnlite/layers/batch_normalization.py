@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nnlite import constraints, initializers, ops, regularizers
 from nnlite.layers.input_spec import InputSpec
 from nnlite.layers.layer import Layer
@@ -55,10 +57,14 @@ class BatchNormalization(Layer):
         super().__init__(**kwargs)
         if renorm:
             raise ValueError("BatchNormalization with renorm=True is not available. Leave `renorm` out.")
+        if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+            raise ValueError(f"`axis` of BatchNormalization must be an integer. Received: axis={axis!r}.")
         self.axis = int(axis)
         self.momentum = float(momentum)
         if not 0.0 <= self.momentum <= 1.0:
             raise ValueError(f"`momentum` of BatchNormalization must be between 0 and 1. Received: momentum={momentum}.")
+        if not epsilon >= 0:
+            raise ValueError(f"`epsilon` of BatchNormalization must be at least 0. Received: epsilon={epsilon!r}.")
         self.epsilon = float(epsilon)
         self.center = center
         self.scale = scale

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from nnlite import ops
 from nnlite.layers._arguments import data_format_of
 from nnlite.layers.input_spec import InputSpec
@@ -53,6 +55,8 @@ class Reshape(Layer):
 
     def __init__(self, target_shape, **kwargs):
         super().__init__(**kwargs)
+        if not isinstance(target_shape, (list, tuple)) or not all(isinstance(dim, (int, np.integer)) and dim >= -1 for dim in target_shape):
+            raise ValueError(f"The `target_shape` of Reshape must be a tuple of integers >= 0, one of them perhaps -1. Received: target_shape={target_shape!r}.")
         self.target_shape = tuple(int(dim) for dim in target_shape)
         if sum(dim == -1 for dim in self.target_shape) > 1:
             raise ValueError(

@@ -11,7 +11,7 @@ from nnlite.layers.layer import Layer
 def _pairs(value, rank: int, name: str) -> tuple:
     """(before, after) for every axis, from an int, one number per axis, or one pair per axis."""
     if isinstance(value, int):
-        return ((value, value),) * rank
+        return (int_tuple(value, 2, name, least=0),) * rank
     if not hasattr(value, "__len__") or len(value) != rank:
         raise ValueError(f"`{name}` should have {'two' if rank == 2 else 'three'} elements. Received: {name}={value!r}.")
     return tuple(int_tuple(entry, 2, f"{i + 1}th entry of {name}", least=0) for i, entry in enumerate(value))

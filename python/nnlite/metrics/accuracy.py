@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nnlite import config, ops
 from nnlite.graph.spec import FLOATS
 from nnlite.losses.loss import as_dtype, squeeze_or_expand_to_same_rank
@@ -170,6 +172,11 @@ class SparseCategoricalAccuracy(_Accuracy):
         super().__init__(name, dtype)
 
 
+def _check_k(k) -> None:
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+        raise ValueError(f"`k` of a top-k metric must be an integer of at least 1; received k={k!r}.")
+
+
 class TopKCategoricalAccuracy(_Accuracy):
     """How often the one-hot target is among the k largest predictions.
 
@@ -182,6 +189,7 @@ class TopKCategoricalAccuracy(_Accuracy):
     function = staticmethod(top_k_categorical_accuracy)
 
     def __init__(self, k=5, name="top_k_categorical_accuracy", dtype=None):
+        _check_k(k)
         super().__init__(name, dtype, k=k)
         self.k = k
 
@@ -198,6 +206,7 @@ class SparseTopKCategoricalAccuracy(_Accuracy):
     function = staticmethod(sparse_top_k_categorical_accuracy)
 
     def __init__(self, k=5, name="sparse_top_k_categorical_accuracy", dtype=None, from_sorted_ids=False):
+        _check_k(k)
         super().__init__(name, dtype, k=k, from_sorted_ids=from_sorted_ids)
         self.k = k
         self.from_sorted_ids = from_sorted_ids

@@ -105,6 +105,8 @@ class MeanIoU(IoU):
     """
 
     def __init__(self, num_classes, name=None, dtype=None, ignore_class=None, sparse_y_true=True, sparse_y_pred=True, axis=-1):
+        if num_classes < 1:
+            raise ValueError(f"{type(self).__name__}: `num_classes` must be at least 1; received num_classes={num_classes!r}.")
         super().__init__(num_classes, range(num_classes), name, dtype, ignore_class, sparse_y_true, sparse_y_pred, axis)
 
     def get_config(self) -> dict:

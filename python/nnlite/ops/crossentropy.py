@@ -30,6 +30,8 @@ def one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
     """
     if sparse:
         raise ValueError("one_hot() makes dense tensors only; received sparse=True. Leave it out.")
+    if num_classes < 1:
+        raise ValueError(f"one_hot() needs at least one class; received num_classes={num_classes!r}.")
     x = _labels(x)
     dtype = standardize(dtype)
     axis = axis_of("one_hot", axis, len(x.spec.shape) + 1)

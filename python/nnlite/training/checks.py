@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from nnlite import tree
@@ -60,6 +62,11 @@ def _check_finite(array: np.ndarray, what: str) -> None:
 
 
 def _check_range(part, y: np.ndarray, classes: int) -> None:
+    if y.dtype.kind == "f" and not (y == np.floor(y)).all():
+        raise ValueError(
+            f"sparse_categorical_crossentropy on output {part.name!r} takes class numbers, but y holds {float(y[y != np.floor(y)][0])}. Regression targets need a "
+            "loss such as 'mse', shares of classes 'categorical_crossentropy'."
+        )
     ignored = part.loss._fn_kwargs.get("ignore_class")
     if ignored is None and y.dtype.kind == "i" and y.view(f"u{y.dtype.itemsize}").max() < classes:
         return  # negative labels would be huge as unsigned ones
@@ -73,6 +80,34 @@ def _check_range(part, y: np.ndarray, classes: int) -> None:
             f"Labels out of range for sparse_categorical_crossentropy on output {part.name!r}: the predictions have {classes} classes, so labels must be in "
             f"[0, {classes}); received labels from {low} to {high}. {hint}"
         )
+
+
+def check_run(verbose, steps=None, shuffle=True) -> None:
+    """Arguments that fit, evaluate and predict share."""
+    if verbose not in ("auto", 0, 1, 2):
+        raise ValueError(f"`verbose` must be 'auto', 0, 1 or 2; received verbose={verbose!r}.")
+    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1):
+        raise ValueError(f"`steps` must be an integer of at least 1, or None for all data; received steps={steps!r}.")
+    if shuffle not in (True, False, "batch"):
+        raise ValueError(f"`shuffle` must be True, False or 'batch'; received shuffle={shuffle!r}.")
+
+
+def warn_of_nan(model, data, logs: dict) -> None:
+    """Says why the loss of the first epoch is NaN, where the data shows it."""
+    loss = logs.get("loss", 0.0)
+    if loss == loss or not data.is_arrays:
+        return
+    for array in tree.flatten(data.structure[0]):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+            warnings.warn(
+                f"The loss is NaN: x holds NaN or infinite values in {bad.sum()} of {len(bad)} rows (first in rows {np.flatnonzero(bad)[:3].tolist()}). "
+                "Remove or fill them.", RuntimeWarning, stacklevel=4)
+        for layer in model._flatten_layers() if array.dtype.kind in "iu" and array.size else ():
+            if type(layer).__name__ == "Embedding" and array.max() >= layer.input_dim:
+                warnings.warn(
+                    f"The loss is NaN: x holds integers up to {array.max()}, but Embedding {layer.name!r} has input_dim={layer.input_dim}, so its ids must "
+                    f"be below that. Give it input_dim={int(array.max()) + 1} or more.", RuntimeWarning, stacklevel=4)
 
 
 def check_labels_before(model, structure) -> None:

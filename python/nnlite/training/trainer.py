@@ -9,7 +9,7 @@ import numpy as np
 from nnlite import losses, optimizers
 from nnlite.callbacks import CallbackList
 from nnlite.metrics import Mean
-from nnlite.training import predicting
+from nnlite.training import checks, predicting
 from nnlite.training.batch_methods import BatchMethods
 from nnlite.training.compile_loss import CompileLoss
 from nnlite.training.compile_metrics import CompileMetrics
@@ -59,6 +59,8 @@ class Trainer(StepMethods, BatchMethods):
         Raises:
             ValueError: Unknown names; the text suggests close ones.
         """
+        if isinstance(steps_per_execution, bool) or not isinstance(steps_per_execution, (int, np.integer)) or steps_per_execution < 1:
+            raise ValueError(f"`steps_per_execution` must be an integer of at least 1; received steps_per_execution={steps_per_execution!r}.")
         names = getattr(self, "output_names", None)
         found = optimizers.get(optimizer)
         if isinstance(loss, str) and loss.lower() not in ("crossentropy", "ce"):
@@ -127,6 +129,7 @@ class Trainer(StepMethods, BatchMethods):
             A History: `history.history["loss"]` has one value per epoch.
         """
         self._check_compiled("fit")
+        checks.check_run(verbose, validation_steps, shuffle)
         _check_fit(epochs, steps_per_epoch, validation_freq)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split_validation(x, y, sample_weight, validation_split)
@@ -140,10 +143,13 @@ class Trainer(StepMethods, BatchMethods):
         evaluation = validation and Loop(self, "test", validation, callbacks, validation_steps)
         callbacks.on_train_begin()
         logs: dict = {}
-        for epoch in range(self._initial_epoch or initial_epoch, epochs):
+        first = self._initial_epoch or initial_epoch
+        for epoch in range(first, epochs):
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)
             logs = loop.run_epoch()
+            if epoch == first:
+                checks.warn_of_nan(self, data, logs)
             if evaluation and _is_due(epoch, validation_freq):
                 logs.update({f"val_{name}": value for name, value in self._run_evaluation(evaluation, callbacks).items()})
             logs = dict(sorted(logs.items()))
@@ -183,6 +189,7 @@ class Trainer(StepMethods, BatchMethods):
         if kwargs:
             raise ValueError(f"Arguments not recognized: {kwargs}")
         self._check_compiled("evaluate")
+        checks.check_run(verbose, steps)
         data = get_data(x, y, sample_weight, batch_size=batch_size, steps=steps)
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1, steps=steps or data.num_batches)
@@ -201,6 +208,7 @@ class Trainer(StepMethods, BatchMethods):
             result = predicting.fast(self, x, batch_size)
             if result is not None:
                 return result
+        checks.check_run(verbose, steps)
         data = get_data(x, batch_size=batch_size, steps=steps)
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1, steps=steps or data.num_batches)

@@ -30,8 +30,8 @@ def to_categorical(x, num_classes=None):
     shape = labels.shape[:-1] if labels.ndim > 1 and labels.shape[-1] == 1 else labels.shape
     labels = labels.reshape(-1)
     classes = num_classes or int(labels.max()) + 1
-    if labels.size and (labels.max() >= classes or labels.min() < -classes):
-        raise IndexError(f"to_categorical() needs labels below num_classes; received labels from {labels.min()} to {labels.max()} with num_classes={classes}. Leave num_classes out, or fix the labels.")
+    if labels.size and (labels.max() >= classes or labels.min() < 0):
+        raise IndexError(f"to_categorical() needs labels from 0 to num_classes - 1; received labels from {labels.min()} to {labels.max()} with num_classes={classes}. Leave num_classes out, or fix the labels.")
     one_hot = np.zeros((labels.size, classes))
     one_hot[np.arange(labels.size), labels] = 1.0
     return one_hot.reshape(*shape, classes)

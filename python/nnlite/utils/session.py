@@ -15,8 +15,8 @@ def set_random_seed(seed: int) -> None:
 
     >>> set_random_seed(1)
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise ValueError(f"set_random_seed() takes an integer; received seed={seed!r} of type {type(seed).__name__}.")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"set_random_seed() takes an integer of at least 0; received seed={seed!r} of type {type(seed).__name__}.")
     seed = int(seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)

@@ -20,7 +20,7 @@ def get_data(x, y=None, sample_weight=None, batch_size=None, steps=None, shuffle
         return ArrayData(x, y, sample_weight, batch_size=batch_size, steps=steps, shuffle=shuffle, class_weight=class_weight)
     kind = _kind(x)
     if kind is None:
-        raise ValueError(_unrecognized(x, y))
+        raise ValueError(_unrecognized(x, y, sample_weight))
     for name, value, what in (("y", y, "the targets"), ("sample_weight", sample_weight, "the sample weights")):
         if value is not None:
             raise ValueError(f"When providing `x` as a {kind}, `{name}` should not be passed. Instead, {what} should be included as part of the {kind}.")
@@ -49,11 +49,13 @@ def _kind(x) -> str | None:
     return None
 
 
-def _unrecognized(x, y) -> str:
-    for name, value in (("x", x), ("y", y)):
+def _unrecognized(x, y, sample_weight) -> str:
+    for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight)):
         strange = next((leaf for leaf in convert.leaves(value) if not convert.is_array_like(leaf)), None)
         if strange is not None and isinstance(value, (list, tuple)) and isinstance(strange, (int, float, str)):
             return f"Unrecognized data type: {name} is a Python {type(value).__name__} of {type(strange).__name__}. Convert it with numpy.array({name}) first."
+        if strange is not None and all(convert.is_array_like(leaf) for leaf in convert.leaves(x)):
+            return f"Unrecognized data type: {name}={value!r} (of type {type(value)}). Pass an array or tensor, as for x."
     text = repr(x)
     return (f"Unrecognized data type: x={text if len(text) < 200 else text[:200] + '...'} (of type {type(x)}). "
             "Pass arrays, tensors, a generator of (x, y) tuples, a PyDataset or a DataLoader.")

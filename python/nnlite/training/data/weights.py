@@ -19,6 +19,8 @@ def class_weights_to_samples(y, class_weight: dict) -> np.ndarray:
     classes = np.rint(y).astype("int64").reshape(y.shape[0], -1)[:, 0]
     weights = np.ones(y.shape[0], config.floatx())
     for label, weight in class_weight.items():
+        if not isinstance(label, (int, np.integer)) or not isinstance(weight, (int, float, np.number)):
+            raise ValueError(f"`class_weight` must be a dict of class number -> weight; received the entry {label!r}: {weight!r}.")
         weights[classes == int(label)] = weight
     return weights
 
