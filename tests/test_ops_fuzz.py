@@ -11,6 +11,7 @@ from nnlite.graph.grad import GradientTape
 from nnlite.graph.op import REGISTRY
 from nnlite.graph.spec import Spec
 from nnlite.tensor import from_array
+from nnlite.variable import Variable
 
 _UNARY = ("negative", "abs", "square", "tanh", "sigmoid", "relu", "sin", "cos", "atan", "erf")
 _BINARY = ("add", "subtract", "multiply", "maximum", "minimum")
@@ -105,3 +106,69 @@ def test_compiled_program_equals_eager(seed):
             _close(ours, theirs, f"result {i}")
         for i, (ours, theirs) in enumerate(zip(gradients, eager_gradients, strict=True)):
             _close(ours, theirs, f"gradient {i}")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_compiled_program_on_variables_equals_eager(seed):
+    """Weights are read, packed and (every second time) assigned; what was packed must follow."""
+    program = Program(1000 * seed + 7)
+    rng = np.random.default_rng(seed)
+    arrays = [rng.uniform(-1, 1, spec.shape).astype("float32") for spec in program.specs()]
+    inputs, weights = arrays[::2], arrays[1::2]
+
+    compiled_variables, eager_variables = [Variable(w) for w in weights], [Variable(w) for w in weights]
+    compiled = compile_function(_reading(program, compiled_variables, seed), [from_array(a).spec for a in inputs])
+    eager = _reading(program, eager_variables, seed)
+    for turn in range(3):
+        results, expected = compiled(inputs), eager(*[from_array(a) for a in inputs])
+        for i, (ours, theirs) in enumerate(zip(results, expected, strict=True)):
+            _close(ours, theirs, f"turn {turn}, result {i}")
+        for ours, theirs in zip(compiled_variables, eager_variables, strict=True):
+            np.testing.assert_allclose(ours.numpy(), theirs.numpy())
+        if seed % 3 == 0:  # assigned from outside, between two runs
+            for variable in (*compiled_variables, *eager_variables):
+                variable.assign(variable.numpy() + np.float32(0.25))
+
+
+def _reading(program, variables, seed: int):
+    """The program on two inputs and two variables, which it halves afterwards when the seed is odd."""
+
+    def step(x, y):
+        results = program(x, variables[0].value, y, variables[1].value)
+        if seed % 2:
+            for variable in variables:
+                variable.assign(op("multiply")(variable.value, from_array(np.array(0.5, "float32"))))
+        return results
+
+    return step
+
+
+@pytest.mark.parametrize("order", ["bias bias", "relu bias", "bias relu", "bias relu bias", "relu relu"])
+def test_epilogues_take_one_bias_and_one_activation(order):
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=s).astype("float32") for s in ((3, 4), (4, 5), (5,))]
+
+    def run(x, w, b):
+        y = op("matmul")(x, w, transpose_a=False, transpose_b=False)
+        for part in order.split():
+            y = op("add")(y, b) if part == "bias" else op("relu")(y)
+        return [y]
+
+    expected = run(*[from_array(a) for a in arrays])[0]
+    _close(compile_function(run, [from_array(a).spec for a in arrays])(arrays)[0], expected, order)
+
+
+def test_old_values_of_assigned_variables_can_be_returned():
+    a, b = Variable(np.array([1.0, 2.0], "float32")), Variable(np.array([3.0, 4.0], "float32"))
+
+    def swap(x):
+        old = a.value, op("reshape")(b.value, shape=(2, 1)), x
+        first = a.value
+        a.assign(b.value)
+        b.assign(op("add")(first, x))
+        return (*old, a.value, b.value)
+
+    compiled = compile_function(swap, [Spec((2,), "float32")])
+    results = [t.numpy().tolist() for t in compiled([np.array([10.0, 20.0], "float32")])]
+    assert results == [[1, 2], [[3], [4]], [10, 20], [3, 4], [11, 22]]
+    assert (a.numpy().tolist(), b.numpy().tolist()) == ([3, 4], [11, 22])

@@ -15,7 +15,7 @@ def fuse_epilogues(graph: Graph) -> Graph:
     removed: set[int] = set()
     for position, step in enumerate(nodes):
         accepts = step.op.traits.epilogue
-        if "bias" not in accepts:
+        if "bias" not in accepts or "bias" in step.attributes or "activation" in step.attributes:  # no room for a second one
             continue
         merged, last = _with_bias(graph, nodes, uses, step)
         merged, last = _with_activation(graph, nodes, uses, merged, last, accepts)

@@ -165,6 +165,8 @@ class _Planner:
                 self.memory.copies.append((value, "output", index))
             else:
                 placements[root] = Placement("output", index)
+        # A returned old value of a variable must be out before its new value comes in.
+        self.memory.copies.sort(key=lambda copy: copy[1] != "output")
 
     def _place_arena(self) -> None:
         """Walks the steps in order; a dying input's buffer is taken over in place, else the best-fitting gap is used."""
