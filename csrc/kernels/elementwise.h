@@ -13,6 +13,7 @@ namespace nnlite {
 // Opcode names are the enumerators without the k, in snake case, as in the primitive set of docs/engine.md. Beyond the primitives:
 // constant; relu_grad(dy, y) = y > 0 ? dy : 0; sigmoid_grad(dy, y) = dy y (1 - y); tanh_grad(dy, y) = dy (1 - y^2);
 // square_difference(a, b) = (a - b)^2; clip(x, low, high).
+// clang-format off
 #define NN_ELEMENTWISE_OPCODES(X)                                                                                                       \
   X(constant) X(cast) X(where)                                                                                                          \
   X(negative) X(abs) X(sign) X(exp) X(expm1) X(log) X(log1p) X(sqrt) X(rsqrt) X(reciprocal) X(square) X(sin) X(cos) X(tan) X(tanh)      \
@@ -21,6 +22,7 @@ namespace nnlite {
   X(add) X(subtract) X(multiply) X(divide) X(power) X(maximum) X(minimum) X(mod) X(floor_divide) X(atan2) X(equal) X(not_equal) X(less) \
   X(less_equal) X(greater) X(greater_equal) X(logical_and) X(logical_or) X(logical_xor)                                                 \
   X(relu_grad) X(sigmoid_grad) X(tanh_grad) X(square_difference) X(clip)
+// clang-format on
 
 enum class Opcode : uint8_t {
 #define NN_OPCODE(name) k_##name,
@@ -64,10 +66,10 @@ enum class InputMode : uint8_t {
 
 struct ProgramInput {
   InputMode mode;
-  uint8_t item;                // bytes of an element
-  uint8_t inner_stride;        // 0 or 1
-  int64_t strides[kMaxRank];   // elements, of the outer axes
-  int64_t scratch;             // offset in the thread scratch
+  uint8_t item;               // bytes of an element
+  uint8_t inner_stride;       // 0 or 1
+  int64_t strides[kMaxRank];  // elements, of the outer axes
+  int64_t scratch;            // offset in the thread scratch
 };
 
 enum class ReduceForm : uint8_t { kNone, kAll, kTrailing, kLeading };
@@ -81,15 +83,15 @@ struct ElementwiseState {
   bool copies;    // some result is not written by an instruction
   ProgramInput inputs[kMaxProgramInputs];
   Instruction instructions[kMaxInstructions];
-  int64_t register_scratch[kMaxRegisters];  // offset in the thread scratch, or -1: an input, a constant or a direct result
-  int16_t register_result[kMaxRegisters];   // which output the register is written to, or -1
+  int64_t register_scratch[kMaxRegisters];   // offset in the thread scratch, or -1: an input, a constant or a direct result
+  int16_t register_result[kMaxRegisters];    // which output the register is written to, or -1
   int64_t register_constant[kMaxRegisters];  // byte offset in `constants`, or -1
   uint8_t register_item[kMaxRegisters];
   int16_t results[kMaxResults];
 
   int outer_rank;
   int64_t outer_dims[kMaxRank];
-  int64_t inner;            // elements of a row
+  int64_t inner;  // elements of a row
   int64_t units, unit;
   int64_t unit_rows;        // rows of a unit
   bool whole_rows;          // blocks are whole rows, else pieces of one
@@ -101,15 +103,16 @@ struct ElementwiseState {
   int64_t chunk_blocks;     // blocks of a chunk in phase 0
 
   ReduceForm reduce;
-  bool by_columns;           // a leading sum cut by columns: chunks are parts of the unit
-  int64_t splits;            // partial results of every output (1: written directly)
-  int64_t split_blocks;      // kAll, kTrailing: blocks of a split; kLeading: of a split of the units
-  int64_t split_chunk;       // kTrailing: splits of a chunk
-  int64_t column_scratch;    // by_columns: offset of a block of sums in the thread scratch
-  char constants[1];         // kSplatBytes for each constant instruction
+  bool by_columns;         // a leading sum cut by columns: chunks are parts of the unit
+  int64_t splits;          // partial results of every output (1: written directly)
+  int64_t split_blocks;    // kAll, kTrailing: blocks of a split; kLeading: of a split of the units
+  int64_t split_chunk;     // kTrailing: splits of a chunk
+  int64_t column_scratch;  // by_columns: offset of a block of sums in the thread scratch
+  char constants[1];       // kSplatBytes for each constant instruction
 };
 
-// Reads the program and the shapes, cuts the work, lays out scratch and declares the phases; leaves `run` of the instructions and set_run to the caller.
+// Reads the program and the shapes, cuts the work, lays out scratch and declares the phases; leaves `run` of the instructions and set_run to the
+// caller.
 ElementwiseState* plan_elementwise(Prepare& prepare, DType* register_dtypes);
 
 const char* opcode_name(Opcode opcode);

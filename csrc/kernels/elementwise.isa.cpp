@@ -343,13 +343,14 @@ void prepare_elementwise(Prepare& prepare) {
     Instruction& instruction = s->instructions[i];
     const DType in[3] = {dtypes[instruction.args[0]], dtypes[instruction.args[1]], dtypes[instruction.args[2]]};
     const DType out = dtypes[instruction.result];
-    constexpr MapFunction (*kFinders[])(Opcode, const DType*, DType) = {find_arithmetic_map, find_compare_map, find_math_map, find_integer_map, find_cast_map};
+    constexpr MapFunction (*kFinders[])(Opcode, const DType*, DType) = {find_arithmetic_map, find_compare_map, find_math_map, find_integer_map,
+                                                                        find_cast_map};
     for (const auto find : kFinders) {
       if (instruction.run == nullptr) instruction.run = find(instruction.opcode, in, out);
     }
     if (instruction.run == nullptr) {
-      prepare.fail("there is no '%s' of (%s, %s, %s) that gives %s", opcode_name(instruction.opcode), dtype_name(in[0]), dtype_name(in[1]), dtype_name(in[2]),
-                   dtype_name(out));
+      prepare.fail("there is no '%s' of (%s, %s, %s) that gives %s", opcode_name(instruction.opcode), dtype_name(in[0]), dtype_name(in[1]),
+                   dtype_name(in[2]), dtype_name(out));
     }
   }
   prepare.set_run(dtypes[s->results[0]] == DType::kFloat64 ? choose_run<double>(*s) : choose_run<float>(*s));

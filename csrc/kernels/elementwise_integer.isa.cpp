@@ -10,23 +10,23 @@ namespace {
 template <class T>
 using Unsigned = typename UnsignedOf<T>::Type;
 
-#define NN_INT1(name, expression)      \
-  struct name {                        \
-    template <class T>                 \
-    static NN_ALWAYS T run(T a) {      \
-      using U = Unsigned<T>;           \
-      (void)sizeof(U);                 \
+#define NN_INT1(name, expression)        \
+  struct name {                          \
+    template <class T>                   \
+    static NN_ALWAYS T run(T a) {        \
+      using U = Unsigned<T>;             \
+      (void)sizeof(U);                   \
       return static_cast<T>(expression); \
-    }                                  \
+    }                                    \
   };
-#define NN_INT2(name, expression)      \
-  struct name {                        \
-    template <class T>                 \
-    static NN_ALWAYS T run(T a, T b) { \
-      using U = Unsigned<T>;           \
-      (void)sizeof(U);                 \
+#define NN_INT2(name, expression)        \
+  struct name {                          \
+    template <class T>                   \
+    static NN_ALWAYS T run(T a, T b) {   \
+      using U = Unsigned<T>;             \
+      (void)sizeof(U);                   \
       return static_cast<T>(expression); \
-    }                                  \
+    }                                    \
   };
 NN_INT1(Negative, U(0) - U(a))
 NN_INT1(Abs, a < 0 ? U(0) - U(a) : U(a))
@@ -71,12 +71,12 @@ struct Power {
   }
 };
 
-#define NN_TEST(name, expression)                 \
-  struct name {                                   \
-    template <class T>                            \
-    static NN_ALWAYS uint8_t run(T a, T b) {      \
-      return expression;                          \
-    }                                             \
+#define NN_TEST(name, expression)            \
+  struct name {                              \
+    template <class T>                       \
+    static NN_ALWAYS uint8_t run(T a, T b) { \
+      return expression;                     \
+    }                                        \
   };
 NN_TEST(Equal, a == b)
 NN_TEST(NotEqual, a != b)
@@ -120,23 +120,23 @@ struct Clip {
 };
 
 // The instance of a loop for an integer dtype, or null.
-#define NN_INT_MAP1(Op, dtype, Out)                                   \
-  ((dtype) == DType::kInt32   ? group1<int32_t, Out(int32_t), Op>     \
-   : (dtype) == DType::kInt64 ? group1<int64_t, Out(int64_t), Op>     \
-   : (dtype) == DType::kUInt8 ? group1<uint8_t, Out(uint8_t), Op>     \
-   : (dtype) == DType::kInt8  ? group1<int8_t, Out(int8_t), Op>       \
+#define NN_INT_MAP1(Op, dtype, Out)                               \
+  ((dtype) == DType::kInt32   ? group1<int32_t, Out(int32_t), Op> \
+   : (dtype) == DType::kInt64 ? group1<int64_t, Out(int64_t), Op> \
+   : (dtype) == DType::kUInt8 ? group1<uint8_t, Out(uint8_t), Op> \
+   : (dtype) == DType::kInt8  ? group1<int8_t, Out(int8_t), Op>   \
                               : MapFunction(nullptr))
-#define NN_INT_MAP2(Op, dtype, Out)                                            \
-  ((dtype) == DType::kInt32   ? group2<int32_t, int32_t, Out(int32_t), Op>     \
-   : (dtype) == DType::kInt64 ? group2<int64_t, int64_t, Out(int64_t), Op>     \
-   : (dtype) == DType::kUInt8 ? group2<uint8_t, uint8_t, Out(uint8_t), Op>     \
-   : (dtype) == DType::kInt8  ? group2<int8_t, int8_t, Out(int8_t), Op>        \
+#define NN_INT_MAP2(Op, dtype, Out)                                        \
+  ((dtype) == DType::kInt32   ? group2<int32_t, int32_t, Out(int32_t), Op> \
+   : (dtype) == DType::kInt64 ? group2<int64_t, int64_t, Out(int64_t), Op> \
+   : (dtype) == DType::kUInt8 ? group2<uint8_t, uint8_t, Out(uint8_t), Op> \
+   : (dtype) == DType::kInt8  ? group2<int8_t, int8_t, Out(int8_t), Op>    \
                               : MapFunction(nullptr))
-#define NN_INT_MAP3(First, Op, dtype)                                                    \
-  ((dtype) == DType::kInt32   ? group3<First(int32_t), int32_t, int32_t, int32_t, Op>    \
-   : (dtype) == DType::kInt64 ? group3<First(int64_t), int64_t, int64_t, int64_t, Op>    \
-   : (dtype) == DType::kUInt8 ? group3<First(uint8_t), uint8_t, uint8_t, uint8_t, Op>    \
-   : (dtype) == DType::kInt8  ? group3<First(int8_t), int8_t, int8_t, int8_t, Op>        \
+#define NN_INT_MAP3(First, Op, dtype)                                                 \
+  ((dtype) == DType::kInt32   ? group3<First(int32_t), int32_t, int32_t, int32_t, Op> \
+   : (dtype) == DType::kInt64 ? group3<First(int64_t), int64_t, int64_t, int64_t, Op> \
+   : (dtype) == DType::kUInt8 ? group3<First(uint8_t), uint8_t, uint8_t, uint8_t, Op> \
+   : (dtype) == DType::kInt8  ? group3<First(int8_t), int8_t, int8_t, int8_t, Op>     \
                               : MapFunction(nullptr))
 #define NN_KEEP(T) T
 #define NN_TRUTH(T) uint8_t

@@ -19,8 +19,7 @@ template <class E>
 struct Cursor {
   const typename E::Item* p;
   int64_t step;
-  explicit NN_ALWAYS Cursor(const Operand& operand)
-      : p(reinterpret_cast<const typename E::Item*>(operand.data)), step(operand.step * E::kLanes) {}
+  explicit NN_ALWAYS Cursor(const Operand& operand) : p(reinterpret_cast<const typename E::Item*>(operand.data)), step(operand.step * E::kLanes) {}
   NN_ALWAYS typename E::V next() {
     const typename E::V v = E::read(p);
     p += step;
@@ -57,33 +56,33 @@ void map3(const Operand* registers, const int16_t* args, void* out, int64_t n) {
 }
 
 // An operation as a type: NN_OP2(Add, a + b) defines Add::run(a, b).
-#define NN_OP1(name, expression)                                                  \
-  struct name {                                                                   \
-    template <class V>                                                            \
-    static NN_ALWAYS auto run(V a) {                  \
-      return expression;                                                          \
-    }                                                                             \
+#define NN_OP1(name, expression)     \
+  struct name {                      \
+    template <class V>               \
+    static NN_ALWAYS auto run(V a) { \
+      return expression;             \
+    }                                \
   };
-#define NN_OP2(name, expression)                                                  \
-  struct name {                                                                   \
-    template <class V>                                                            \
-    static NN_ALWAYS auto run(V a, V b) {             \
-      return expression;                                                          \
-    }                                                                             \
+#define NN_OP2(name, expression)          \
+  struct name {                           \
+    template <class V>                    \
+    static NN_ALWAYS auto run(V a, V b) { \
+      return expression;                  \
+    }                                     \
   };
-#define NN_OP3(name, expression)                                                  \
-  struct name {                                                                   \
-    template <class V>                                                            \
-    static NN_ALWAYS auto run(V a, V b, V c) {        \
-      return expression;                                                          \
-    }                                                                             \
+#define NN_OP3(name, expression)               \
+  struct name {                                \
+    template <class V>                         \
+    static NN_ALWAYS auto run(V a, V b, V c) { \
+      return expression;                       \
+    }                                          \
   };
 
 // The instance of a map for a floating point dtype, or null.
-#define NN_FLOAT_MAP(map, Op, dtype)                      \
-  ((dtype) == DType::kFloat32    ? map<Float32, Op>       \
-   : (dtype) == DType::kFloat64  ? map<Float64, Op>       \
-   : (dtype) == DType::kBFloat16 ? map<BFloat16, Op>      \
+#define NN_FLOAT_MAP(map, Op, dtype)                 \
+  ((dtype) == DType::kFloat32    ? map<Float32, Op>  \
+   : (dtype) == DType::kFloat64  ? map<Float64, Op>  \
+   : (dtype) == DType::kBFloat16 ? map<BFloat16, Op> \
                                  : MapFunction(nullptr))
 
 }  // namespace nnlite::NN_ISA

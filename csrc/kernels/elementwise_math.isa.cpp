@@ -52,11 +52,11 @@ NN_INLINE Vec<T> lane_by_lane(Vec<T> a, Vec<T> b, F f) {
   for (int i = 0; i < Vec<T>::kLanes; ++i) x[i] = f(x[i], y[i]);
   return load(x);
 }
-#define NN_LIBM1(name)                                          \
-  NN_INLINE float libm_##name(float x) { return __builtin_##name##f(x); }  \
+#define NN_LIBM1(name)                                                    \
+  NN_INLINE float libm_##name(float x) { return __builtin_##name##f(x); } \
   NN_INLINE double libm_##name(double x) { return __builtin_##name(x); }
-#define NN_LIBM2(name)                                                       \
-  NN_INLINE float libm_##name(float x, float y) { return __builtin_##name##f(x, y); }   \
+#define NN_LIBM2(name)                                                                \
+  NN_INLINE float libm_##name(float x, float y) { return __builtin_##name##f(x, y); } \
   NN_INLINE double libm_##name(double x, double y) { return __builtin_##name(x, y); }
 NN_LIBM1(erf)
 NN_LIBM1(sin)
@@ -91,7 +91,7 @@ NN_INLINE T floor_quotient(T a, T b) {
   return quotient - whole > T(0.5) ? whole + 1 : whole;
 }
 
-NN_OP1(Square, a * a)
+NN_OP1(Square, (a * a))
 NN_OP1(Same, a)
 NN_OP1(Reciprocal, splat(decltype(reduce_add(a))(1)) / a)
 NN_OP1(Asin, lane_by_lane(a, [](auto x) { return libm_asin(x); }))
@@ -128,16 +128,16 @@ void power_map(const Operand* registers, const int16_t* args, void* out, int64_t
   long_map2<E, Power>(registers, args, out, n);
 }
 // Beyond the reach of the vector form (and for infinities and NaN) libm decides.
-#define NN_TRIGONOMETRIC(Name, name)                                                              \
-  struct Name {                                                                                   \
-    static NN_ALWAYS Vec<float> run(Vec<float> a) {                                               \
-      if (__builtin_expect(all(abs(a) <= splat(kTrigLimit)), 1)) return name##_inner(a);           \
+#define NN_TRIGONOMETRIC(Name, name)                                                                               \
+  struct Name {                                                                                                    \
+    static NN_ALWAYS Vec<float> run(Vec<float> a) {                                                                \
+      if (__builtin_expect(all(abs(a) <= splat(kTrigLimit)), 1)) return name##_inner(a);                           \
       return select(abs(a) <= splat(kTrigLimit), name##_inner(min(splat(kTrigLimit), max(splat(-kTrigLimit), a))), \
-                    lane_by_lane(a, [](float x) { return libm_##name(x); }));                     \
-    }                                                                                             \
-    static NN_ALWAYS Vec<double> run(Vec<double> a) {                                             \
-      return lane_by_lane(a, [](double x) { return libm_##name(x); });                            \
-    }                                                                                             \
+                    lane_by_lane(a, [](float x) { return libm_##name(x); }));                                      \
+    }                                                                                                              \
+    static NN_ALWAYS Vec<double> run(Vec<double> a) {                                                              \
+      return lane_by_lane(a, [](double x) { return libm_##name(x); });                                             \
+    }                                                                                                              \
   };
 NN_TRIGONOMETRIC(Sin, sin)
 NN_TRIGONOMETRIC(Cos, cos)

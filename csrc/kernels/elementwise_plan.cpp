@@ -7,12 +7,12 @@
 namespace nnlite {
 namespace {
 
-constexpr int64_t kBlockBytes = 24 * 1024;       // what a block's registers may take of the L1 cache
+constexpr int64_t kBlockBytes = 24 * 1024;  // what a block's registers may take of the L1 cache
 constexpr int64_t kMinBlock = 256, kMaxBlock = 2048;
-constexpr int64_t kDirectBlock = 8192;           // programs without intermediate results need no small blocks
+constexpr int64_t kDirectBlock = 8192;  // programs without intermediate results need no small blocks
 constexpr int64_t kChunkElements = 16 * 1024;
 constexpr int64_t kMaxChunks = 256;
-constexpr int64_t kColumnParts = 8;              // from so many blocks a row on, leading sums are cut by columns
+constexpr int64_t kColumnParts = 8;  // from so many blocks a row on, leading sums are cut by columns
 constexpr int64_t kMaxPartialElements = 128 * 1024;
 
 const char* const kOpcodeNames[] = {
@@ -68,7 +68,9 @@ class ProgramReader : public ElementwiseProgram {
     for (int i = 0; i < inputs; ++i) dtypes[i] = prepare.input(i).dtype;
     read_instructions(prepare);
     int64_t named[kMaxResults];
-    if (prepare.get_ints("results", named, kMaxResults) != results) prepare.fail("'results' must name one register for each of the %d outputs", results);
+    if (prepare.get_ints("results", named, kMaxResults) != results) {
+      prepare.fail("'results' must name one register for each of the %d outputs", results);
+    }
     for (int i = 0; i < results; ++i) {
       registers[i] = named[i];
       if (named[i] < 0 || named[i] >= inputs + instructions) {
@@ -91,7 +93,9 @@ class ProgramReader : public ElementwiseProgram {
     if (prepare.get_ints("args", args, 3 * kMaxInstructions) != 3 * n || prepare.get_strings("dtypes", types, kMaxInstructions) != n) {
       prepare.fail("%d instructions need %d 'args' and %d 'dtypes'", n, 3 * n, n);
     }
-    if (prepare.has("params") ? prepare.get_floats("params", params, kMaxInstructions) != n : n > 0) prepare.fail("%d instructions need %d 'params'", n, n);
+    if (prepare.has("params") ? prepare.get_floats("params", params, kMaxInstructions) != n : n > 0) {
+      prepare.fail("%d instructions need %d 'params'", n, n);
+    }
     for (int i = 0; i < n; ++i) {
       if (!parse_opcode(names[i], &opcodes[i])) prepare.fail("there is no opcode '%s'", names[i]);
       if (!parse_dtype(types[i], &dtypes[inputs + i])) prepare.fail("there is no dtype '%s'", types[i]);
@@ -133,7 +137,8 @@ void broadcast_shape(Prepare& prepare, bool reduced, Iteration* it) {
   for (int d = 0; d < it->rank; ++d) size *= it->dims[d];
   for (int i = first_output; i < prepare.num_outputs(); ++i) {
     if (prepare.output(i).size() != size) {
-      prepare.fail("output %d has %lld elements but the inputs broadcast to %lld", i, static_cast<long long>(prepare.output(i).size()), static_cast<long long>(size));
+      prepare.fail("output %d has %lld elements but the inputs broadcast to %lld", i, static_cast<long long>(prepare.output(i).size()),
+                   static_cast<long long>(size));
     }
   }
   for (int i = 0; i < prepare.num_inputs(); ++i) {
@@ -151,7 +156,9 @@ void broadcast_shape(Prepare& prepare, bool reduced, Iteration* it) {
 ReduceForm reduce_form(Prepare& prepare, Iteration* it) {
   if (prepare.num_outputs() != 1) prepare.fail("'reduce' takes one result, got %d", prepare.num_outputs());
   const Spec& output = prepare.output(0);
-  if (output.dtype != DType::kFloat32 && output.dtype != DType::kFloat64) prepare.fail("'reduce' sums float32 or float64, got %s", dtype_name(output.dtype));
+  if (output.dtype != DType::kFloat32 && output.dtype != DType::kFloat64) {
+    prepare.fail("'reduce' sums float32 or float64, got %s", dtype_name(output.dtype));
+  }
   int count = it->rank - output.rank;
   bool leading = count > 0, trailing = count > 0;
   if (prepare.has("reduce_axes")) {
@@ -167,12 +174,16 @@ ReduceForm reduce_form(Prepare& prepare, Iteration* it) {
       trailing = trailing && output.dims[d] == it->dims[d];
       leading = leading && output.dims[d] == it->dims[count + d];
     }
-    if (leading && trailing && output.rank > 0) prepare.fail("'reduce' may sum the leading or the trailing axes into the output's shape: give 'reduce_axes'");
+    if (leading && trailing && output.rank > 0) {
+      prepare.fail("'reduce' may sum the leading or the trailing axes into the output's shape: give 'reduce_axes'");
+    }
   }
   if (!leading && !trailing) prepare.fail("'reduce' sums leading or trailing axes; the output's shape leaves neither");
   int64_t kept = 1;
   for (int d = 0; d < it->rank - count; ++d) kept *= it->dims[leading ? count + d : d];
-  if (output.size() != kept) prepare.fail("the sum has %lld elements, its output %lld", static_cast<long long>(kept), static_cast<long long>(output.size()));
+  if (output.size() != kept) {
+    prepare.fail("the sum has %lld elements, its output %lld", static_cast<long long>(kept), static_cast<long long>(output.size()));
+  }
   if (count == it->rank) return ReduceForm::kAll;
   it->inner_axes = leading ? it->rank - count : count;
   return leading ? ReduceForm::kLeading : ReduceForm::kTrailing;
@@ -264,7 +275,8 @@ class Planner {
     for (int k = 0; k < p_.results; ++k) {
       s_->results[k] = static_cast<int16_t>(p_.registers[k]);
       last_use[p_.registers[k]] = p_.instructions;
-      const bool direct = s_->reduce == ReduceForm::kNone && p_.registers[k] >= p_.inputs && p_.opcodes[p_.registers[k] - p_.inputs] != Opcode::k_constant;
+      const bool direct =
+          s_->reduce == ReduceForm::kNone && p_.registers[k] >= p_.inputs && p_.opcodes[p_.registers[k] - p_.inputs] != Opcode::k_constant;
       if (direct && s_->register_result[p_.registers[k]] < 0) s_->register_result[p_.registers[k]] = static_cast<int16_t>(k);
     }
     for (int k = 0; k < p_.results; ++k) s_->copies |= s_->register_result[p_.registers[k]] != k;

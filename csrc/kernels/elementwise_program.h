@@ -10,8 +10,8 @@ struct ElementwiseProgram {
   int64_t args[3 * kMaxInstructions];  // registers; -1 where absent
   double params[kMaxInstructions];     // the value of a constant
   DType dtypes[kMaxRegisters];
-  int64_t registers[kMaxResults];      // of the outputs
-  bool needed[kMaxInstructions];       // reaches a result
+  int64_t registers[kMaxResults];  // of the outputs
+  bool needed[kMaxInstructions];   // reaches a result
 };
 
 // Replaces frequent groups of instructions by one with the same bits (the gradients of relu, sigmoid and tanh, the square of a difference), and

@@ -199,14 +199,14 @@ template <class Rule>
 void prepare_update(Prepare& prepare) {
   const int n = static_cast<int>(prepare.get_int("n"));
   if (n < 1 || prepare.num_inputs() != Rule::kFirst + (2 + Rule::kSlots) * n || prepare.num_outputs() != (1 + Rule::kSlots) * n) {
-    prepare.fail("n=%d needs %d scalars and %d groups of n tensors in, %d groups out; got %d and %d", n, Rule::kFirst, 2 + Rule::kSlots, 1 + Rule::kSlots,
-                 prepare.num_inputs(), prepare.num_outputs());
+    prepare.fail("n=%d needs %d scalars and %d groups of n tensors in, %d groups out; got %d and %d", n, Rule::kFirst, 2 + Rule::kSlots,
+                 1 + Rule::kSlots, prepare.num_inputs(), prepare.num_outputs());
   }
   UpdateState* s = plan_tensors(prepare, n, Rule::kFirst);
   const auto check = [&](const Spec& own, const Spec& other) {
     if (own.dtype != other.dtype || own.size() != other.size()) {
-      prepare.fail("a parameter of %lld %s meets a tensor of %lld %s", static_cast<long long>(own.size()), dtype_name(own.dtype), static_cast<long long>(other.size()),
-                   dtype_name(other.dtype));
+      prepare.fail("a parameter of %lld %s meets a tensor of %lld %s", static_cast<long long>(own.size()), dtype_name(own.dtype),
+                   static_cast<long long>(other.size()), dtype_name(other.dtype));
     }
   };
   for (int i = 0; i < n; ++i) {
@@ -218,7 +218,9 @@ void prepare_update(Prepare& prepare) {
   if (prepare.input(0).size() != 1 || (s->lr != DType::kFloat32 && s->lr != DType::kFloat64 && s->lr != DType::kBFloat16)) {
     prepare.fail("the learning rate must be one float, got %lld of %s", static_cast<long long>(prepare.input(0).size()), dtype_name(s->lr));
   }
-  if (Rule::kFirst > 1 && (prepare.input(1).size() != 1 || prepare.input(1).dtype != DType::kInt64)) prepare.fail("the step number must be one int64");
+  if (Rule::kFirst > 1 && (prepare.input(1).size() != 1 || prepare.input(1).dtype != DType::kInt64)) {
+    prepare.fail("the step number must be one int64");
+  }
   Rule::read(prepare, s->numbers);
   prepare.set_run(run_update<Rule>);
 }

@@ -309,7 +309,9 @@ struct Reduction {
 template <class K>
 void prepare_reduce(Prepare& prepare) {
   const DType dtype = prepare.input(0).dtype;
-  if (prepare.output(0).dtype != dtype) prepare.fail("takes and gives one dtype, got %s and %s", dtype_name(dtype), dtype_name(prepare.output(0).dtype));
+  if (prepare.output(0).dtype != dtype) {
+    prepare.fail("takes and gives one dtype, got %s and %s", dtype_name(dtype), dtype_name(prepare.output(0).dtype));
+  }
   switch (dtype) {
     case DType::kFloat32: return Reduction<Floats<Float32, K>>::prepare(prepare);
     case DType::kFloat64: return Reduction<Floats<Float64, K>>::prepare(prepare);

@@ -3,8 +3,8 @@
 namespace nnlite {
 namespace {
 
-constexpr int64_t kPiece = 1024;          // elements combined before they join the result: 16 in a lane
-constexpr int64_t kRows = 64;             // rows, in the column form
+constexpr int64_t kPiece = 1024;  // elements combined before they join the result: 16 in a lane
+constexpr int64_t kRows = 64;     // rows, in the column form
 constexpr int64_t kColumnPart = 1024;
 constexpr int64_t kChunkElements = 16 * 1024;
 constexpr int64_t kMaxChunks = 256;
@@ -29,7 +29,8 @@ Axes read_axes(Prepare& prepare) {
   int64_t kept = 1;
   for (int k = 0; k < count; ++k) {
     if (k >= kMaxRank || listed[k] < 0 || listed[k] >= x.rank || reduced[listed[k]]) {
-      prepare.fail("'axes' must be different axes of the input, which has %d; got axis %lld", x.rank, static_cast<long long>(k < kMaxRank ? listed[k] : -1));
+      prepare.fail("'axes' must be different axes of the input, which has %d; got axis %lld", x.rank,
+                   static_cast<long long>(k < kMaxRank ? listed[k] : -1));
     }
     reduced[listed[k]] = true;
   }

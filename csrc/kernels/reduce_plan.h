@@ -16,11 +16,11 @@ struct ReduceState {
   int kept_rank, reduced_rank;  // outer axes of each kind, outermost first
   int64_t kept_dims[kMaxRank], kept_strides[kMaxRank];
   int64_t reduced_dims[kMaxRank], reduced_strides[kMaxRank];
-  int64_t outer;                // product of reduced_dims
-  int64_t run;                  // length of the innermost reduced axis (rows, in the column form)
-  int64_t piece;                // elements (rows) of a piece of it
-  int64_t run_pieces;           // pieces of a run
-  int64_t pieces;               // outer * run_pieces: what an output combines
+  int64_t outer;       // product of reduced_dims
+  int64_t run;         // length of the innermost reduced axis (rows, in the column form)
+  int64_t piece;       // elements (rows) of a piece of it
+  int64_t run_pieces;  // pieces of a run
+  int64_t pieces;      // outer * run_pieces: what an output combines
   int64_t column_part, column_parts;
   int64_t splits, split_pieces;  // an output's pieces are cut into so many splits
   int64_t items, chunk_items;    // (output, column part, split) triples

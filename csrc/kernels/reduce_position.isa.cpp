@@ -226,7 +226,9 @@ void prepare_cumsum_of(Prepare& prepare) {
 
 void prepare_cumsum(Prepare& prepare) {
   const DType dtype = prepare.input(0).dtype;
-  if (prepare.output(0).dtype != dtype) prepare.fail("takes and gives one dtype, got %s and %s", dtype_name(dtype), dtype_name(prepare.output(0).dtype));
+  if (prepare.output(0).dtype != dtype) {
+    prepare.fail("takes and gives one dtype, got %s and %s", dtype_name(dtype), dtype_name(prepare.output(0).dtype));
+  }
   switch (dtype) {
     case DType::kFloat32: return prepare_cumsum_of<Float32>(prepare);
     case DType::kFloat64: return prepare_cumsum_of<Float64>(prepare);

@@ -95,7 +95,8 @@ NN_INLINE typename E::Number exponentials(const typename E::Item* x, typename E:
 
 // y = softmax(x); returns the largest score and the sum of exponentials too.
 template <class E>
-NN_INLINE void softmax_row(const typename E::Item* x, typename E::Item* y, void* scratch, int64_t n, typename E::Number* row_largest, typename E::Number* sum) {
+NN_INLINE void softmax_row(const typename E::Item* x, typename E::Item* y, void* scratch, int64_t n, typename E::Number* row_largest,
+                           typename E::Number* sum) {
   using V = typename E::V;
   const typename E::Number largest = *row_largest = RowOf<E>::largest(x, n);
   typename E::Number* buffer = row_buffer<E>(y, scratch);
@@ -132,8 +133,8 @@ void run_softmax(const void* state, int, int64_t begin, int64_t end, const StepA
   const int64_t last = least(end * s.chunk_rows, s.rows);
   for (int64_t first = begin * s.chunk_rows; first < last; first += E::kLanes) {
     typename E::Number largest[E::kLanes], sums[E::kLanes];
-    softmax_rows<E>(static_cast<const Item*>(args.in[0]) + first * s.columns, static_cast<Item*>(args.out[0]) + first * s.columns, args.thread_scratch,
-                    least(E::kLanes, last - first), s.columns, largest, sums);
+    softmax_rows<E>(static_cast<const Item*>(args.in[0]) + first * s.columns, static_cast<Item*>(args.out[0]) + first * s.columns,
+                    args.thread_scratch, least(E::kLanes, last - first), s.columns, largest, sums);
   }
 }
 
@@ -275,17 +276,17 @@ RowState* plan_rows(Prepare& prepare) {
 
 void require_same(Prepare& prepare, const Spec& a, const Spec& b, const char* what) {
   if (a.dtype != b.dtype || a.size() != b.size()) {
-    prepare.fail("%s must have the shape and dtype of the scores; got %lld of %s and %lld of %s", what, static_cast<long long>(b.size()), dtype_name(b.dtype),
-                 static_cast<long long>(a.size()), dtype_name(a.dtype));
+    prepare.fail("%s must have the shape and dtype of the scores; got %lld of %s and %lld of %s", what, static_cast<long long>(b.size()),
+                 dtype_name(b.dtype), static_cast<long long>(a.size()), dtype_name(a.dtype));
   }
 }
 
-#define NN_CHOOSE_FLOAT(prepare, run)                                                                       \
-  switch ((prepare).input(0).dtype) {                                                                       \
-    case DType::kFloat32: return (prepare).set_run(run<Float32>);                                           \
-    case DType::kFloat64: return (prepare).set_run(run<Float64>);                                           \
-    case DType::kBFloat16: return (prepare).set_run(run<BFloat16>);                                         \
-    default: (prepare).fail("takes floating point numbers, got %s", dtype_name((prepare).input(0).dtype));  \
+#define NN_CHOOSE_FLOAT(prepare, run)                                                                      \
+  switch ((prepare).input(0).dtype) {                                                                      \
+    case DType::kFloat32: return (prepare).set_run(run<Float32>);                                          \
+    case DType::kFloat64: return (prepare).set_run(run<Float64>);                                          \
+    case DType::kBFloat16: return (prepare).set_run(run<BFloat16>);                                        \
+    default: (prepare).fail("takes floating point numbers, got %s", dtype_name((prepare).input(0).dtype)); \
   }
 
 void prepare_softmax(Prepare& prepare) {
@@ -312,7 +313,9 @@ void prepare_log_softmax_grad(Prepare& prepare) {
 RowState* plan_labels(Prepare& prepare) {
   RowState* s = plan_rows(prepare);
   s->labels = prepare.input(1).dtype;
-  if (s->labels == DType::kBool || s->labels == DType::kBFloat16) prepare.fail("labels must be integers or whole float32 or float64, got %s", dtype_name(s->labels));
+  if (s->labels == DType::kBool || s->labels == DType::kBFloat16) {
+    prepare.fail("labels must be integers or whole float32 or float64, got %s", dtype_name(s->labels));
+  }
   if (s->columns > 0 && prepare.input(1).size() != s->rows) {
     prepare.fail("needs one label a row: %lld rows, %lld labels", static_cast<long long>(s->rows), static_cast<long long>(prepare.input(1).size()));
   }

@@ -19,7 +19,7 @@ struct FloatTraits<float> {
   using Int = int32_t;
   static constexpr int kMantissaBits = 23;
   static constexpr float kBias = 127.0f;
-  static constexpr float kTwoToMantissa = 8388608.0f;         // 2^23
+  static constexpr float kTwoToMantissa = 8388608.0f;  // 2^23
   static constexpr int32_t kTwoToMantissaBits = 0x4b000000;
   static constexpr int32_t kOneMinusSqrtHalf = 0x3f800000 - 0x3f3504f3;
   static constexpr int32_t kOneBits = 0x3f800000;
@@ -27,7 +27,7 @@ struct FloatTraits<float> {
   static constexpr float kInfinity = __builtin_inff();
   static constexpr float kNan = __builtin_nanf("");
   static constexpr float kLog2E = 1.44269504f;
-  static constexpr float kLn2High = 0.693145752f;             // its product with an exponent is exact
+  static constexpr float kLn2High = 0.693145752f;  // its product with an exponent is exact
   static constexpr float kLn2Low = 1.42860677e-6f;
   static constexpr float kExpLow = -105.0f, kExpHigh = 89.0f;  // beyond these exp is 0 and infinite
   static constexpr float kExpm1Low = -20.0f;                   // expm1 is -1 below
@@ -162,8 +162,8 @@ NN_INLINE Vec<T> split_exponent(Vec<T> x, Vec<T>& e) {
 
 // e ln 2 + log(1 + f) + c, for f as split_exponent leaves it and a tiny correction c.
 NN_INLINE Vec<float> log_sum(Vec<float> e, Vec<float> f, Vec<float> c) {
-  static constexpr float kTail[] = {-0.5f,         0.333333105f,  -0.250000268f, 0.200022191f,  -0.166676909f,
-                                    0.142176911f,  -0.124073267f, 0.119008817f,  -0.116760746f, 0.0672523156f};
+  static constexpr float kTail[] = {-0.5f,        0.333333105f,  -0.250000268f, 0.200022191f,  -0.166676909f,
+                                    0.142176911f, -0.124073267f, 0.119008817f,  -0.116760746f, 0.0672523156f};
   using F = FloatTraits<float>;
   const Vec<float> low = fma(e, splat(F::kLn2Low), fma(f * f, polynomial(f, kTail), c));
   return fma(e, splat(F::kLn2High), f + low);

@@ -122,11 +122,26 @@ NN_INLINE I32 bit_or(I32 a, I32 b) { return {_mm256_or_si256(a.r, b.r)}; }
 NN_INLINE I64 bit_or(I64 a, I64 b) { return {_mm256_or_si256(a.r, b.r)}; }
 NN_INLINE I32 bit_xor(I32 a, I32 b) { return {_mm256_xor_si256(a.r, b.r)}; }
 NN_INLINE I64 bit_xor(I64 a, I64 b) { return {_mm256_xor_si256(a.r, b.r)}; }
-template <int n> NN_INLINE I32 shift_left(I32 a) { return {_mm256_slli_epi32(a.r, n)}; }
-template <int n> NN_INLINE I64 shift_left(I64 a) { return {_mm256_slli_epi64(a.r, n)}; }
-template <int n> NN_INLINE I32 shift_right(I32 a) { return {_mm256_srli_epi32(a.r, n)}; }
-template <int n> NN_INLINE I64 shift_right(I64 a) { return {_mm256_srli_epi64(a.r, n)}; }
-template <int n> NN_INLINE I32 shift_right_signed(I32 a) { return {_mm256_srai_epi32(a.r, n)}; }
+template <int n>
+NN_INLINE I32 shift_left(I32 a) {
+  return {_mm256_slli_epi32(a.r, n)};
+}
+template <int n>
+NN_INLINE I64 shift_left(I64 a) {
+  return {_mm256_slli_epi64(a.r, n)};
+}
+template <int n>
+NN_INLINE I32 shift_right(I32 a) {
+  return {_mm256_srli_epi32(a.r, n)};
+}
+template <int n>
+NN_INLINE I64 shift_right(I64 a) {
+  return {_mm256_srli_epi64(a.r, n)};
+}
+template <int n>
+NN_INLINE I32 shift_right_signed(I32 a) {
+  return {_mm256_srai_epi32(a.r, n)};
+}
 
 // Integer arithmetic.
 NN_INLINE I32 add(I32 a, I32 b) { return {_mm256_add_epi32(a.r, b.r)}; }
@@ -191,16 +206,16 @@ NN_INLINE void store_mask(uint8_t* p, M64 m) {
 }
 
 // Reductions of one register: lane i with lane i + half, again and again.
-#define NN_FOLD32(name, OP)                                                                          \
-  NN_INLINE float name(F32 a) {                                                                      \
-    const __m128 x4 = _mm_##OP##_ps(_mm256_castps256_ps128(a.r), _mm256_extractf128_ps(a.r, 1));      \
-    const __m128 x2 = _mm_##OP##_ps(x4, _mm_movehl_ps(x4, x4));                                      \
-    return _mm_cvtss_f32(_mm_##OP##_ps(x2, _mm_movehdup_ps(x2)));                                    \
+#define NN_FOLD32(name, OP)                                                                      \
+  NN_INLINE float name(F32 a) {                                                                  \
+    const __m128 x4 = _mm_##OP##_ps(_mm256_castps256_ps128(a.r), _mm256_extractf128_ps(a.r, 1)); \
+    const __m128 x2 = _mm_##OP##_ps(x4, _mm_movehl_ps(x4, x4));                                  \
+    return _mm_cvtss_f32(_mm_##OP##_ps(x2, _mm_movehdup_ps(x2)));                                \
   }
-#define NN_FOLD64(name, OP)                                                                          \
-  NN_INLINE double name(F64 a) {                                                                     \
-    const __m128d x2 = _mm_##OP##_pd(_mm256_castpd256_pd128(a.r), _mm256_extractf128_pd(a.r, 1));     \
-    return _mm_cvtsd_f64(_mm_##OP##_pd(x2, _mm_unpackhi_pd(x2, x2)));                                \
+#define NN_FOLD64(name, OP)                                                                       \
+  NN_INLINE double name(F64 a) {                                                                  \
+    const __m128d x2 = _mm_##OP##_pd(_mm256_castpd256_pd128(a.r), _mm256_extractf128_pd(a.r, 1)); \
+    return _mm_cvtsd_f64(_mm_##OP##_pd(x2, _mm_unpackhi_pd(x2, x2)));                             \
   }
 NN_FOLD32(reduce_add, add)
 NN_FOLD32(reduce_max, max)

@@ -118,11 +118,26 @@ NN_INLINE I32 bit_or(I32 a, I32 b) { return {_mm512_or_si512(a.r, b.r)}; }
 NN_INLINE I64 bit_or(I64 a, I64 b) { return {_mm512_or_si512(a.r, b.r)}; }
 NN_INLINE I32 bit_xor(I32 a, I32 b) { return {_mm512_xor_si512(a.r, b.r)}; }
 NN_INLINE I64 bit_xor(I64 a, I64 b) { return {_mm512_xor_si512(a.r, b.r)}; }
-template <int n> NN_INLINE I32 shift_left(I32 a) { return {_mm512_slli_epi32(a.r, n)}; }
-template <int n> NN_INLINE I64 shift_left(I64 a) { return {_mm512_slli_epi64(a.r, n)}; }
-template <int n> NN_INLINE I32 shift_right(I32 a) { return {_mm512_srli_epi32(a.r, n)}; }
-template <int n> NN_INLINE I64 shift_right(I64 a) { return {_mm512_srli_epi64(a.r, n)}; }
-template <int n> NN_INLINE I32 shift_right_signed(I32 a) { return {_mm512_srai_epi32(a.r, n)}; }
+template <int n>
+NN_INLINE I32 shift_left(I32 a) {
+  return {_mm512_slli_epi32(a.r, n)};
+}
+template <int n>
+NN_INLINE I64 shift_left(I64 a) {
+  return {_mm512_slli_epi64(a.r, n)};
+}
+template <int n>
+NN_INLINE I32 shift_right(I32 a) {
+  return {_mm512_srli_epi32(a.r, n)};
+}
+template <int n>
+NN_INLINE I64 shift_right(I64 a) {
+  return {_mm512_srli_epi64(a.r, n)};
+}
+template <int n>
+NN_INLINE I32 shift_right_signed(I32 a) {
+  return {_mm512_srai_epi32(a.r, n)};
+}
 
 // Integer arithmetic.
 NN_INLINE I32 add(I32 a, I32 b) { return {_mm512_add_epi32(a.r, b.r)}; }
@@ -182,18 +197,18 @@ NN_INLINE void store_mask(uint8_t* p, M32 m) { _mm_storeu_si128(reinterpret_cast
 NN_INLINE void store_mask(uint8_t* p, M64 m) { _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_maskz_set1_epi8(m.r, 1)); }
 
 // Reductions: lane i with lane i + 8, then + 4, + 2, + 1, as at every instruction set.
-#define NN_FOLD32(name, OP)                                                                                    \
-  NN_INLINE float name(F32 a) {                                                                                \
-    const __m256 x8 = _mm256_##OP##_ps(_mm512_castps512_ps256(a.r), _mm512_extractf32x8_ps(a.r, 1));            \
-    const __m128 x4 = _mm_##OP##_ps(_mm256_castps256_ps128(x8), _mm256_extractf128_ps(x8, 1));                  \
-    const __m128 x2 = _mm_##OP##_ps(x4, _mm_movehl_ps(x4, x4));                                                \
-    return _mm_cvtss_f32(_mm_##OP##_ps(x2, _mm_movehdup_ps(x2)));                                              \
+#define NN_FOLD32(name, OP)                                                                          \
+  NN_INLINE float name(F32 a) {                                                                      \
+    const __m256 x8 = _mm256_##OP##_ps(_mm512_castps512_ps256(a.r), _mm512_extractf32x8_ps(a.r, 1)); \
+    const __m128 x4 = _mm_##OP##_ps(_mm256_castps256_ps128(x8), _mm256_extractf128_ps(x8, 1));       \
+    const __m128 x2 = _mm_##OP##_ps(x4, _mm_movehl_ps(x4, x4));                                      \
+    return _mm_cvtss_f32(_mm_##OP##_ps(x2, _mm_movehdup_ps(x2)));                                    \
   }
-#define NN_FOLD64(name, OP)                                                                                    \
-  NN_INLINE double name(F64 a) {                                                                               \
-    const __m256d x4 = _mm256_##OP##_pd(_mm512_castpd512_pd256(a.r), _mm512_extractf64x4_pd(a.r, 1));           \
-    const __m128d x2 = _mm_##OP##_pd(_mm256_castpd256_pd128(x4), _mm256_extractf128_pd(x4, 1));                 \
-    return _mm_cvtsd_f64(_mm_##OP##_pd(x2, _mm_unpackhi_pd(x2, x2)));                                          \
+#define NN_FOLD64(name, OP)                                                                           \
+  NN_INLINE double name(F64 a) {                                                                      \
+    const __m256d x4 = _mm256_##OP##_pd(_mm512_castpd512_pd256(a.r), _mm512_extractf64x4_pd(a.r, 1)); \
+    const __m128d x2 = _mm_##OP##_pd(_mm256_castpd256_pd128(x4), _mm256_extractf128_pd(x4, 1));       \
+    return _mm_cvtsd_f64(_mm_##OP##_pd(x2, _mm_unpackhi_pd(x2, x2)));                                 \
   }
 NN_FOLD32(reduce_add, add)
 NN_FOLD32(reduce_max, max)

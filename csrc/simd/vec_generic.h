@@ -42,7 +42,7 @@ struct I64 {
 #define NN_LANES(V) _Pragma("GCC unroll 4") for (int i = 0; i < V::kLanes; ++i)
 
 // Memory. In the part forms n may be below 0 or above the lane count.
-#define NN_MEMORY(V, T)                                                  \
+#define NN_MEMORY(V, T)                                                   \
   NN_INLINE void load(V& v, const T* p) { memcpy(&v.r, p, sizeof(v.r)); } \
   NN_INLINE void store(T* p, V v) { memcpy(p, &v.r, sizeof(v.r)); }       \
   NN_INLINE void load_part(V& v, const T* p, int n) {                     \
@@ -68,57 +68,57 @@ NN_INLINE void store_u8(uint8_t* p, I32 v) { NN_LANES(I32) p[i] = static_cast<ui
 NN_INLINE void store_u16(uint16_t* p, I32 v) { NN_LANES(I32) p[i] = static_cast<uint16_t>(v.r[i]); }
 
 // Floating point arithmetic. Functions without an operator go lane by lane; the compiler joins the lanes where the machine can.
-#define NN_MAP1(name, V, f)              \
-  NN_INLINE V name(V a) {                \
-    NN_LANES(V) a.r[i] = f(a.r[i]);      \
-    return a;                            \
+#define NN_MAP1(name, V, f)         \
+  NN_INLINE V name(V a) {           \
+    NN_LANES(V) a.r[i] = f(a.r[i]); \
+    return a;                       \
   }
-#define NN_FLOAT_OPS(V, I, M, IntRegister, FloatRegister, suffix)                                  \
-  NN_INLINE V add(V a, V b) { return {a.r + b.r}; }                                                \
-  NN_INLINE V sub(V a, V b) { return {a.r - b.r}; }                                                \
-  NN_INLINE V mul(V a, V b) { return {a.r * b.r}; }                                                \
-  NN_INLINE V div(V a, V b) { return {a.r / b.r}; }                                                \
-  NN_INLINE V min(V a, V b) { return {a.r < b.r ? a.r : b.r}; }                                    \
-  NN_INLINE V max(V a, V b) { return {a.r > b.r ? a.r : b.r}; }                                    \
-  NN_INLINE V fma(V a, V b, V c) {                                                                 \
-    NN_LANES(V) c.r[i] = __builtin_fma##suffix(a.r[i], b.r[i], c.r[i]);                            \
-    return c;                                                                                      \
-  }                                                                                                \
-  NN_INLINE V fms(V a, V b, V c) { return fma(a, b, V{-c.r}); }                                    \
-  NN_INLINE V fnma(V a, V b, V c) { return fma(V{-a.r}, b, c); }                                   \
-  NN_INLINE V rounded(V a) {                                                                       \
-    asm("" : "+m"(a.r));                                                                           \
-    return a;                                                                                      \
-  }                                                                                                \
-  NN_MAP1(sqrt, V, __builtin_sqrt##suffix)                                                         \
-  NN_MAP1(floor, V, __builtin_floor##suffix)                                                       \
-  NN_MAP1(ceil, V, __builtin_ceil##suffix)                                                         \
-  NN_MAP1(round_even, V, __builtin_nearbyint##suffix)                                              \
-  NN_MAP1(trunc, V, __builtin_trunc##suffix)                                                       \
-  NN_INLINE M eq(V a, V b) { return {a.r == b.r}; }                                                \
-  NN_INLINE M ne(V a, V b) { return {a.r != b.r}; }                                                \
-  NN_INLINE M lt(V a, V b) { return {a.r < b.r}; }                                                 \
-  NN_INLINE M le(V a, V b) { return {a.r <= b.r}; }                                                \
-  NN_INLINE I as_int(V a) { return {reinterpret_cast<IntRegister>(a.r)}; }                         \
+#define NN_FLOAT_OPS(V, I, M, IntRegister, FloatRegister, suffix)          \
+  NN_INLINE V add(V a, V b) { return {a.r + b.r}; }                        \
+  NN_INLINE V sub(V a, V b) { return {a.r - b.r}; }                        \
+  NN_INLINE V mul(V a, V b) { return {a.r * b.r}; }                        \
+  NN_INLINE V div(V a, V b) { return {a.r / b.r}; }                        \
+  NN_INLINE V min(V a, V b) { return {a.r < b.r ? a.r : b.r}; }            \
+  NN_INLINE V max(V a, V b) { return {a.r > b.r ? a.r : b.r}; }            \
+  NN_INLINE V fma(V a, V b, V c) {                                         \
+    NN_LANES(V) c.r[i] = __builtin_fma##suffix(a.r[i], b.r[i], c.r[i]);    \
+    return c;                                                              \
+  }                                                                        \
+  NN_INLINE V fms(V a, V b, V c) { return fma(a, b, V{-c.r}); }            \
+  NN_INLINE V fnma(V a, V b, V c) { return fma(V{-a.r}, b, c); }           \
+  NN_INLINE V rounded(V a) {                                               \
+    asm("" : "+m"(a.r));                                                   \
+    return a;                                                              \
+  }                                                                        \
+  NN_MAP1(sqrt, V, __builtin_sqrt##suffix)                                 \
+  NN_MAP1(floor, V, __builtin_floor##suffix)                               \
+  NN_MAP1(ceil, V, __builtin_ceil##suffix)                                 \
+  NN_MAP1(round_even, V, __builtin_nearbyint##suffix)                      \
+  NN_MAP1(trunc, V, __builtin_trunc##suffix)                               \
+  NN_INLINE M eq(V a, V b) { return {a.r == b.r}; }                        \
+  NN_INLINE M ne(V a, V b) { return {a.r != b.r}; }                        \
+  NN_INLINE M lt(V a, V b) { return {a.r < b.r}; }                         \
+  NN_INLINE M le(V a, V b) { return {a.r <= b.r}; }                        \
+  NN_INLINE I as_int(V a) { return {reinterpret_cast<IntRegister>(a.r)}; } \
   NN_INLINE V as_float(I a) { return {reinterpret_cast<FloatRegister>(a.r)}; }
 NN_FLOAT_OPS(F32, I32, M32, Ints, Floats, f)
 NN_FLOAT_OPS(F64, I64, M64, Longs, Doubles, )
 
-#define NN_INT_OPS(V, Signed, Unsigned, M)                                                              \
+#define NN_INT_OPS(V, Signed, Unsigned, M)                                                                                            \
   NN_INLINE V add(V a, V b) { return {reinterpret_cast<Signed>(reinterpret_cast<Unsigned>(a.r) + reinterpret_cast<Unsigned>(b.r))}; } \
   NN_INLINE V sub(V a, V b) { return {reinterpret_cast<Signed>(reinterpret_cast<Unsigned>(a.r) - reinterpret_cast<Unsigned>(b.r))}; } \
-  NN_INLINE V bit_and(V a, V b) { return {a.r & b.r}; }                                                 \
-  NN_INLINE V bit_or(V a, V b) { return {a.r | b.r}; }                                                  \
-  NN_INLINE V bit_xor(V a, V b) { return {a.r ^ b.r}; }                                                 \
-  NN_INLINE M eq(V a, V b) { return {a.r == b.r}; }                                                     \
-  NN_INLINE M lt(V a, V b) { return {a.r < b.r}; }                                                      \
-  template <int n>                                                                                      \
-  NN_INLINE V shift_left(V a) {                                                                         \
-    return {reinterpret_cast<Signed>(reinterpret_cast<Unsigned>(a.r) << n)};                            \
-  }                                                                                                     \
-  template <int n>                                                                                      \
-  NN_INLINE V shift_right(V a) {                                                                        \
-    return {reinterpret_cast<Signed>(reinterpret_cast<Unsigned>(a.r) >> n)};                            \
+  NN_INLINE V bit_and(V a, V b) { return {a.r & b.r}; }                                                                               \
+  NN_INLINE V bit_or(V a, V b) { return {a.r | b.r}; }                                                                                \
+  NN_INLINE V bit_xor(V a, V b) { return {a.r ^ b.r}; }                                                                               \
+  NN_INLINE M eq(V a, V b) { return {a.r == b.r}; }                                                                                   \
+  NN_INLINE M lt(V a, V b) { return {a.r < b.r}; }                                                                                    \
+  template <int n>                                                                                                                    \
+  NN_INLINE V shift_left(V a) {                                                                                                       \
+    return {reinterpret_cast<Signed>(reinterpret_cast<Unsigned>(a.r) << n)};                                                          \
+  }                                                                                                                                   \
+  template <int n>                                                                                                                    \
+  NN_INLINE V shift_right(V a) {                                                                                                      \
+    return {reinterpret_cast<Signed>(reinterpret_cast<Unsigned>(a.r) >> n)};                                                          \
   }
 NN_INT_OPS(I32, Ints, UInts, M32)
 NN_INT_OPS(I64, Longs, ULongs, M64)
@@ -147,15 +147,15 @@ NN_INLINE void to_single(F32& v, F64 lo, F64 hi) {
 }
 
 // Masks.
-#define NN_MASK_OPS(M)                                                                        \
-  NN_INLINE M mask_and(M a, M b) { return {a.r & b.r}; }                                      \
-  NN_INLINE M mask_or(M a, M b) { return {a.r | b.r}; }                                       \
-  NN_INLINE M mask_not(M a) { return {~a.r}; }                                                \
-  NN_INLINE uint32_t bits(M a) {                                                              \
-    uint32_t b = 0;                                                                           \
-    NN_LANES(M) b |= static_cast<uint32_t>(a.r[i] & 1) << i;                                  \
-    return b;                                                                                 \
-  }                                                                                           \
+#define NN_MASK_OPS(M)                                       \
+  NN_INLINE M mask_and(M a, M b) { return {a.r & b.r}; }     \
+  NN_INLINE M mask_or(M a, M b) { return {a.r | b.r}; }      \
+  NN_INLINE M mask_not(M a) { return {~a.r}; }               \
+  NN_INLINE uint32_t bits(M a) {                             \
+    uint32_t b = 0;                                          \
+    NN_LANES(M) b |= static_cast<uint32_t>(a.r[i] & 1) << i; \
+    return b;                                                \
+  }                                                          \
   NN_INLINE void store_mask(uint8_t* p, M m) { NN_LANES(M) p[i] = static_cast<uint8_t>(m.r[i] & 1); }
 NN_MASK_OPS(M32)
 NN_MASK_OPS(M64)

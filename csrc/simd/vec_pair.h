@@ -14,25 +14,25 @@ NN_INLINE Pair<A> make_pair(A lo, A hi) {
   return {lo, hi};
 }
 
-#define NN_PAIR1(name)                            \
-  template <class H>                              \
-  NN_INLINE auto name(Pair<H> a) {                \
-    return make_pair(name(a.lo), name(a.hi));     \
+#define NN_PAIR1(name)                        \
+  template <class H>                          \
+  NN_INLINE auto name(Pair<H> a) {            \
+    return make_pair(name(a.lo), name(a.hi)); \
   }
-#define NN_PAIR2(name)                                          \
-  template <class H>                                            \
-  NN_INLINE auto name(Pair<H> a, Pair<H> b) {                   \
-    return make_pair(name(a.lo, b.lo), name(a.hi, b.hi));       \
+#define NN_PAIR2(name)                                    \
+  template <class H>                                      \
+  NN_INLINE auto name(Pair<H> a, Pair<H> b) {             \
+    return make_pair(name(a.lo, b.lo), name(a.hi, b.hi)); \
   }
-#define NN_PAIR3(name)                                                      \
-  template <class H>                                                        \
-  NN_INLINE auto name(Pair<H> a, Pair<H> b, Pair<H> c) {                    \
-    return make_pair(name(a.lo, b.lo, c.lo), name(a.hi, b.hi, c.hi));       \
+#define NN_PAIR3(name)                                                \
+  template <class H>                                                  \
+  NN_INLINE auto name(Pair<H> a, Pair<H> b, Pair<H> c) {              \
+    return make_pair(name(a.lo, b.lo, c.lo), name(a.hi, b.hi, c.hi)); \
   }
-#define NN_PAIR_SHIFT(name)                                   \
-  template <int n, class H>                                   \
-  NN_INLINE Pair<H> name(Pair<H> a) {                         \
-    return {name<n>(a.lo), name<n>(a.hi)};                    \
+#define NN_PAIR_SHIFT(name)                \
+  template <int n, class H>                \
+  NN_INLINE Pair<H> name(Pair<H> a) {      \
+    return {name<n>(a.lo), name<n>(a.hi)}; \
   }
 NN_PAIR1(sqrt)
 NN_PAIR1(rounded)
@@ -81,17 +81,17 @@ NN_INLINE uint32_t bits(Pair<M> m) {
   return bits(m.lo) | (bits(m.hi) << M::kLanes);
 }
 
-#define NN_PAIR_LOAD(name)                             \
-  template <class H, class T>                          \
-  NN_INLINE void name(Pair<H>& v, const T* p) {        \
-    name(v.lo, p);                                     \
-    name(v.hi, p + H::kLanes);                         \
+#define NN_PAIR_LOAD(name)                      \
+  template <class H, class T>                   \
+  NN_INLINE void name(Pair<H>& v, const T* p) { \
+    name(v.lo, p);                              \
+    name(v.hi, p + H::kLanes);                  \
   }
-#define NN_PAIR_STORE(name)                            \
-  template <class H, class T>                          \
-  NN_INLINE void name(T* p, Pair<H> v) {               \
-    name(p, v.lo);                                     \
-    name(p + H::kLanes, v.hi);                         \
+#define NN_PAIR_STORE(name)              \
+  template <class H, class T>            \
+  NN_INLINE void name(T* p, Pair<H> v) { \
+    name(p, v.lo);                       \
+    name(p + H::kLanes, v.hi);           \
   }
 NN_PAIR_LOAD(load)
 NN_PAIR_LOAD(load_u8)

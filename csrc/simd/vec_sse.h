@@ -156,11 +156,26 @@ NN_INLINE I32 bit_or(I32 a, I32 b) { return {_mm_or_si128(a.r, b.r)}; }
 NN_INLINE I64 bit_or(I64 a, I64 b) { return {_mm_or_si128(a.r, b.r)}; }
 NN_INLINE I32 bit_xor(I32 a, I32 b) { return {_mm_xor_si128(a.r, b.r)}; }
 NN_INLINE I64 bit_xor(I64 a, I64 b) { return {_mm_xor_si128(a.r, b.r)}; }
-template <int n> NN_INLINE I32 shift_left(I32 a) { return {_mm_slli_epi32(a.r, n)}; }
-template <int n> NN_INLINE I64 shift_left(I64 a) { return {_mm_slli_epi64(a.r, n)}; }
-template <int n> NN_INLINE I32 shift_right(I32 a) { return {_mm_srli_epi32(a.r, n)}; }
-template <int n> NN_INLINE I64 shift_right(I64 a) { return {_mm_srli_epi64(a.r, n)}; }
-template <int n> NN_INLINE I32 shift_right_signed(I32 a) { return {_mm_srai_epi32(a.r, n)}; }
+template <int n>
+NN_INLINE I32 shift_left(I32 a) {
+  return {_mm_slli_epi32(a.r, n)};
+}
+template <int n>
+NN_INLINE I64 shift_left(I64 a) {
+  return {_mm_slli_epi64(a.r, n)};
+}
+template <int n>
+NN_INLINE I32 shift_right(I32 a) {
+  return {_mm_srli_epi32(a.r, n)};
+}
+template <int n>
+NN_INLINE I64 shift_right(I64 a) {
+  return {_mm_srli_epi64(a.r, n)};
+}
+template <int n>
+NN_INLINE I32 shift_right_signed(I32 a) {
+  return {_mm_srai_epi32(a.r, n)};
+}
 
 // Integer arithmetic.
 NN_INLINE I32 add(I32 a, I32 b) { return {_mm_add_epi32(a.r, b.r)}; }
@@ -206,9 +221,7 @@ NN_INLINE F32 select(M32 m, F32 a, F32 b) { return {_mm_blendv_ps(b.r, a.r, m.r)
 NN_INLINE F64 select(M64 m, F64 a, F64 b) { return {_mm_blendv_pd(b.r, a.r, m.r)}; }
 NN_INLINE I32 select(M32 m, I32 a, I32 b) { return {_mm_blendv_epi8(b.r, a.r, _mm_castps_si128(m.r))}; }
 NN_INLINE I64 select(M64 m, I64 a, I64 b) { return {_mm_blendv_epi8(b.r, a.r, _mm_castpd_si128(m.r))}; }
-NN_INLINE void load_mask(M32& m, const uint8_t* p) {
-  m.r = _mm_castsi128_ps(_mm_cmpgt_epi32(_mm_cvtepu8_epi32(load_four(p)), _mm_setzero_si128()));
-}
+NN_INLINE void load_mask(M32& m, const uint8_t* p) { m.r = _mm_castsi128_ps(_mm_cmpgt_epi32(_mm_cvtepu8_epi32(load_four(p)), _mm_setzero_si128())); }
 NN_INLINE void load_mask(M64& m, const uint8_t* p) {
   m.r = _mm_castsi128_pd(_mm_set_epi64x(-static_cast<int64_t>(p[1] != 0), -static_cast<int64_t>(p[0] != 0)));
 }
@@ -220,10 +233,10 @@ NN_INLINE void store_mask(uint8_t* p, M64 m) {
 }
 
 // Reductions of one register: lane i with lane i + half, again and again.
-#define NN_FOLD32(name, OP)                                           \
-  NN_INLINE float name(F32 a) {                                       \
-    const __m128 x2 = _mm_##OP##_ps(a.r, _mm_movehl_ps(a.r, a.r));    \
-    return _mm_cvtss_f32(_mm_##OP##_ps(x2, _mm_movehdup_ps(x2)));     \
+#define NN_FOLD32(name, OP)                                        \
+  NN_INLINE float name(F32 a) {                                    \
+    const __m128 x2 = _mm_##OP##_ps(a.r, _mm_movehl_ps(a.r, a.r)); \
+    return _mm_cvtss_f32(_mm_##OP##_ps(x2, _mm_movehdup_ps(x2)));  \
   }
 #define NN_FOLD64(name, OP) \
   NN_INLINE double name(F64 a) { return _mm_cvtsd_f64(_mm_##OP##_pd(a.r, _mm_unpackhi_pd(a.r, a.r))); }

@@ -111,10 +111,13 @@ TEST(elementwise_groups_only_what_matches) {
   const Spec spec = make_spec({2});
   const Buffer dy(spec, {5.f, 7.f}), y(spec, {0.5f, -2.f});
   // y > 1, not y > 0; and where's other branch is 3.
-  const auto one = ProgramBuilder().op("constant", {}, DType::kFloat32, 1.0).op("constant", {}, DType::kFloat32, 0.0).op("constant", {}, DType::kFloat32, 3.0);
-  const Buffer a = run_every_way("elementwise", {dy, y}, {spec}, ProgramBuilder(one).op("greater", {1, 2}, DType::kBool).op("where", {5, 0, 3}).give({6}))[0];
+  const auto one =
+      ProgramBuilder().op("constant", {}, DType::kFloat32, 1.0).op("constant", {}, DType::kFloat32, 0.0).op("constant", {}, DType::kFloat32, 3.0);
+  const Buffer a =
+      run_every_way("elementwise", {dy, y}, {spec}, ProgramBuilder(one).op("greater", {1, 2}, DType::kBool).op("where", {5, 0, 3}).give({6}))[0];
   EXPECT_EQ(a.at<float>(0), 0.f);
-  const Buffer b = run_every_way("elementwise", {dy, y}, {spec}, ProgramBuilder(one).op("greater", {1, 3}, DType::kBool).op("where", {5, 0, 4}).give({6}))[0];
+  const Buffer b =
+      run_every_way("elementwise", {dy, y}, {spec}, ProgramBuilder(one).op("greater", {1, 3}, DType::kBool).op("where", {5, 0, 4}).give({6}))[0];
   EXPECT_EQ(b.at<float>(0), 5.f);
   EXPECT_EQ(b.at<float>(1), 3.f);
 }
@@ -130,7 +133,8 @@ TEST(elementwise_works_in_place) {
 }
 
 TEST(elementwise_constants_of_every_dtype) {
-  for (const DType dtype : {DType::kFloat32, DType::kFloat64, DType::kBFloat16, DType::kInt32, DType::kInt64, DType::kUInt8, DType::kInt8, DType::kBool}) {
+  for (const DType dtype :
+       {DType::kFloat32, DType::kFloat64, DType::kBFloat16, DType::kInt32, DType::kInt64, DType::kUInt8, DType::kInt8, DType::kBool}) {
     const Spec spec = make_spec({3, 7}, dtype);
     const Buffer y = run_every_way("elementwise", {}, {spec}, ProgramBuilder().op("constant", {}, dtype, 1.0).give({0}))[0];
     for (int64_t i = 0; i < 21; ++i) EXPECT_EQ(value_at(y, i), 1.0);
@@ -198,7 +202,8 @@ TEST(elementwise_sum_takes_its_axes_from_the_shape) {
   const Buffer x = random_buffer({6, 5}, 1);
   Attributes program = single_op("square", 1, DType::kFloat32);
   program["reduce"] = std::string("sum");
-  const Buffer rows = run_every_way("elementwise", {x}, {make_spec({6})}, program)[0], columns = run_every_way("elementwise", {x}, {make_spec({5})}, program)[0];
+  const Buffer rows = run_every_way("elementwise", {x}, {make_spec({6})}, program)[0],
+               columns = run_every_way("elementwise", {x}, {make_spec({5})}, program)[0];
   double row = 0, column = 0;
   for (int j = 0; j < 5; ++j) row += x.at<float>(5 + j) * x.at<float>(5 + j);
   for (int i = 0; i < 6; ++i) column += x.at<float>(5 * i + 1) * x.at<float>(5 * i + 1);
@@ -212,7 +217,8 @@ TEST(elementwise_refuses_bad_programs) {
   EXPECT_THROWS(run(single_op("frobnicate", 1, DType::kFloat32)), std::invalid_argument, "no opcode 'frobnicate'");
   EXPECT_THROWS(run(ProgramBuilder().op("add", {0, 3}).give({2})), std::invalid_argument, "before it is written");
   EXPECT_THROWS(run(ProgramBuilder().op("add", {0, 1}).give({3})), std::invalid_argument, "does not exist");
-  EXPECT_THROWS(run(ProgramBuilder().op("add", {0, 1}, DType::kInt32).give({2}), make_spec({4, 4}, DType::kInt32)), std::invalid_argument, "no 'add' of");
+  EXPECT_THROWS(run(ProgramBuilder().op("add", {0, 1}, DType::kInt32).give({2}), make_spec({4, 4}, DType::kInt32)), std::invalid_argument,
+                "no 'add' of");
   EXPECT_THROWS(run(single_op("add", 2, DType::kFloat32), make_spec({4, 5})), std::invalid_argument, "broadcast");
   Attributes sum = ProgramBuilder().op("add", {0, 1}).give({2});
   sum["reduce"] = std::string("sum");

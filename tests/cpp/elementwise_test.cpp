@@ -106,8 +106,9 @@ TEST(elementwise_float_opcodes) {
           for (int k = 0; k < c.inputs; ++k) x[k] = value_at(inputs[k], i);
           const double want = c.reference(x[0], x[1], x[2]), got = value_at(y, i);
           if (!(std::fabs(got - want) <= ulps * ulp_at(want, dtype))) {
-            report_failure(__FILE__, __LINE__, std::string(c.name) + " of " + dtype_name(dtype) + ": " + show(x[0]) + ", " + show(x[1]) + " gives " + show(got) +
-                                                   ", not " + show(want));
+            report_failure(__FILE__, __LINE__,
+                           std::string(c.name) + " of " + dtype_name(dtype) + ": " + show(x[0]) + ", " + show(x[1]) + " gives " + show(got) +
+                               ", not " + show(want));
           }
         }
       }
@@ -148,13 +149,14 @@ TEST(elementwise_float_special_values) {
           if ((name == "maximum" || name == "minimum") && (std::isnan(a) || std::isnan(b))) want = kNan;
           if (name == "relu" && std::isnan(a)) want = kNan;
           if (name == "floor_divide" && b != 0 && std::isfinite(a) && std::isfinite(b)) want = std::floor((a - numpy_mod(a, b)) / b + 0.25);
-          if (name == "floor_divide" && (b == 0 || std::isinf(a) || std::isinf(b))) continue;  // numpy's own corner cases differ by version
+          if (name == "floor_divide" && (b == 0 || std::isinf(a) || std::isinf(b))) continue;          // numpy's own corner cases differ by version
           if (name == "square_difference" || name == "sigmoid_grad" || name == "tanh_grad") continue;  // overflow where double does not
           const double got = value_at(y, i);
           if (dtype == DType::kFloat32 && std::fabs(want) > std::numeric_limits<float>::max()) want = std::copysign(kInf, want);
           const double allowed = 4 * ulp_at(want, dtype) + (dtype == DType::kFloat32 ? 3e-45 : 1e-320);
           if (std::isinf(want) ? got != want : std::isnan(want) ? !std::isnan(got) : !(std::fabs(got - want) <= allowed)) {
-            report_failure(__FILE__, __LINE__, name + " of " + dtype_name(dtype) + ": " + show(a) + ", " + show(b) + " gives " + show(got) + ", not " + show(want));
+            report_failure(__FILE__, __LINE__,
+                           name + " of " + dtype_name(dtype) + ": " + show(a) + ", " + show(b) + " gives " + show(got) + ", not " + show(want));
           }
         }
       }
@@ -268,7 +270,8 @@ TEST(elementwise_cast_between_all_dtypes) {
 TEST(elementwise_where) {
   for (const DType dtype : {DType::kFloat32, DType::kFloat64, DType::kBFloat16, DType::kInt32, DType::kInt64, DType::kUInt8, DType::kBool}) {
     const Spec spec = make_spec({5, 11}, dtype);
-    const Buffer condition = random_buffer(make_spec({5, 11}, DType::kBool), 5), a = random_buffer(spec, 1, 0, 50), b = random_buffer(make_spec({11}, dtype), 2, 0, 50);
+    const Buffer condition = random_buffer(make_spec({5, 11}, DType::kBool), 5), a = random_buffer(spec, 1, 0, 50),
+                 b = random_buffer(make_spec({11}, dtype), 2, 0, 50);
     const Buffer y = run_every_way("elementwise", {condition, a, b}, {spec}, single_op("where", 3, dtype))[0];
     for (int64_t i = 0; i < 55; ++i) EXPECT_EQ(value_at(y, i), condition.at<uint8_t>(i) ? value_at(a, i) : value_at(b, i % 11));
   }

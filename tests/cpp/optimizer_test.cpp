@@ -11,7 +11,8 @@ struct Element {
 using Rule = std::function<void(Element&, double lr, int64_t step)>;
 
 // Runs `kernel` on tensors of these sizes and compares every result with the rule in double.
-void check_update(const std::string& kernel, int slots, bool counts_steps, Attributes attributes, const Rule& rule, DType dtype, const std::vector<int64_t>& sizes) {
+void check_update(const std::string& kernel, int slots, bool counts_steps, Attributes attributes, const Rule& rule, DType dtype,
+                  const std::vector<int64_t>& sizes) {
   const int n = static_cast<int>(sizes.size());
   attributes["n"] = int64_t{n};
   std::vector<Buffer> inputs = {Buffer(make_spec({}), {0.01f})};
@@ -22,7 +23,11 @@ void check_update(const std::string& kernel, int slots, bool counts_steps, Attri
   for (int group = 0; group < 2 + slots; ++group) {
     for (int i = 0; i < n; ++i) {
       const Spec spec = make_spec({sizes[i]}, dtype);
-      inputs.push_back(random_buffer(spec, 100 * group + i, group == 3 ? 0.01 : group == 2 && slots == 1 && kernel == "rmsprop_update" ? 0.01 : -1, 1));
+      inputs.push_back(random_buffer(spec, 100 * group + i,
+                                     group == 3                                               ? 0.01
+                                     : group == 2 && slots == 1 && kernel == "rmsprop_update" ? 0.01
+                                                                                              : -1,
+                                     1));
       if (group != 1) outputs.push_back(spec);
     }
   }
@@ -100,8 +105,9 @@ TEST(optimizer_updates_in_place) {
   const Spec spec = make_spec({77});
   Attributes attributes = numbers({{"weight_decay", 0.0}, {"beta_1", 0.9}, {"beta_2", 0.999}, {"epsilon", 1e-7}});
   attributes["n"] = int64_t{1};
-  const std::vector<Buffer> inputs = {Buffer(make_spec({}), {0.1f}),  Buffer(make_spec({}, DType::kInt64), {int64_t{1}}), random_buffer(spec, 1), random_buffer(spec, 2),
-                                      random_buffer(spec, 3), random_buffer(spec, 4, 0, 1)};
+  const std::vector<Buffer> inputs = {Buffer(make_spec({}), {0.1f}), Buffer(make_spec({}, DType::kInt64), {int64_t{1}}),
+                                      random_buffer(spec, 1),        random_buffer(spec, 2),
+                                      random_buffer(spec, 3),        random_buffer(spec, 4, 0, 1)};
   const auto fresh = run_kernel("adam_update", inputs, {spec, spec, spec}, attributes);
   std::vector<Spec> specs;
   for (const Buffer& x : inputs) specs.push_back(x.spec());

@@ -49,7 +49,11 @@ void check_reductions(Spec spec, const std::vector<int64_t>& axes, DType dtype) 
   spec.dtype = dtype;
   // Products near 1: no denormal numbers, which teams count as zero.
   const Buffer near_one = random_buffer(spec, 3, 0.72, 1.3);
-  const Buffer signed_values = random_buffer(spec, 4, is_float(dtype) ? -1 : dtype == DType::kUInt8 || dtype == DType::kBool ? 0 : -3, is_float(dtype) ? 1.2 : 4);
+  const Buffer signed_values = random_buffer(spec, 4,
+                                             is_float(dtype)                                   ? -1
+                                             : dtype == DType::kUInt8 || dtype == DType::kBool ? 0
+                                                                                               : -3,
+                                             is_float(dtype) ? 1.2 : 4);
   const Spec out = reduced_spec(spec, axes);
   const auto groups = groups_of(spec, axes);
   const bool empty = !groups.empty() && groups[0].empty();
@@ -77,8 +81,13 @@ void check_reductions(Spec spec, const std::vector<int64_t>& axes, DType dtype) 
       if (kind == "min") EXPECT_EQ(got, least);
       if (is_float(dtype)) {
         // Many terms: far below the naive sum's error of n epsilon.
-        if (kind == "sum") EXPECT_NEAR(got, static_cast<double>(sum), epsilon(dtype) * (std::fabs(static_cast<double>(sum)) + 6 * size * (dtype != DType::kBFloat16) + 1e-4 * size));
-        if (kind == "prod") EXPECT_NEAR(got, static_cast<double>(prod), static_cast<double>(prod) * epsilon(dtype) * (groups[o].size() + 1.0) + 1e-38);
+        if (kind == "sum") {
+          EXPECT_NEAR(got, static_cast<double>(sum),
+                      epsilon(dtype) * (std::fabs(static_cast<double>(sum)) + 6 * size * (dtype != DType::kBFloat16) + 1e-4 * size));
+        }
+        if (kind == "prod") {
+          EXPECT_NEAR(got, static_cast<double>(prod), static_cast<double>(prod) * epsilon(dtype) * (groups[o].size() + 1.0) + 1e-38);
+        }
       } else {
         const auto wrap = [&](uint64_t v) -> double {
           switch (dtype) {
@@ -96,7 +105,8 @@ void check_reductions(Spec spec, const std::vector<int64_t>& axes, DType dtype) 
 }
 
 TEST(reduce_all_forms_and_dtypes) {
-  for (const DType dtype : {DType::kFloat32, DType::kFloat64, DType::kBFloat16, DType::kInt32, DType::kInt64, DType::kInt8, DType::kUInt8, DType::kBool}) {
+  for (const DType dtype :
+       {DType::kFloat32, DType::kFloat64, DType::kBFloat16, DType::kInt32, DType::kInt64, DType::kInt8, DType::kUInt8, DType::kBool}) {
     check_reductions(make_spec({}), {}, dtype);
     check_reductions(make_spec({1}), {0}, dtype);
     check_reductions(make_spec({17}), {0}, dtype);
@@ -166,7 +176,8 @@ TEST(argmax_and_argmin) {
     a["axis"] = axis;
     return a;
   };
-  for (const DType dtype : {DType::kFloat32, DType::kFloat64, DType::kBFloat16, DType::kInt32, DType::kInt64, DType::kInt8, DType::kUInt8, DType::kBool}) {
+  for (const DType dtype :
+       {DType::kFloat32, DType::kFloat64, DType::kBFloat16, DType::kInt32, DType::kInt64, DType::kInt8, DType::kUInt8, DType::kBool}) {
     for (const auto& dims : {std::vector<int64_t>{7}, {1}, {33, 10}, {4, 50, 3}, {3, 2, 700}, {200, 130}}) {
       Spec spec;
       spec.dtype = dtype;
@@ -180,7 +191,8 @@ TEST(argmax_and_argmin) {
         const auto groups = groups_of(spec, {axis});
         Spec out = reduced_spec(spec, {axis});
         out.dtype = DType::kInt32;
-        const Buffer most = run_every_way("argmax", {x}, {out}, attributes(axis))[0], least = run_every_way("argmin", {x}, {out}, attributes(axis))[0];
+        const Buffer most = run_every_way("argmax", {x}, {out}, attributes(axis))[0],
+                     least = run_every_way("argmin", {x}, {out}, attributes(axis))[0];
         for (int64_t o = 0; o < out.size(); ++o) {
           int32_t want_most = 0, want_least = 0;
           for (size_t k = 1; k < groups[o].size(); ++k) {
@@ -214,7 +226,9 @@ TEST(cumsum_both_ways) {
             double total = 0;
             for (const int64_t i : group) {
               total += value_at(x, i);
-              const double want = dtype == DType::kInt8 ? static_cast<int8_t>(static_cast<int64_t>(total)) : dtype == DType::kUInt8 ? static_cast<uint8_t>(static_cast<int64_t>(total)) : total;
+              const double want = dtype == DType::kInt8    ? static_cast<int8_t>(static_cast<int64_t>(total))
+                                  : dtype == DType::kUInt8 ? static_cast<uint8_t>(static_cast<int64_t>(total))
+                                                           : total;
               EXPECT_NEAR(value_at(y, i), want, dtype == DType::kFloat32 ? total * 1e-5 : dtype == DType::kFloat64 ? total * 1e-14 : 0);
             }
           }

@@ -58,7 +58,9 @@ void check(const Function& function, const std::vector<T>& x, double ulps, int b
       }
     }
     if (!(worst <= ulps)) {
-      report_failure(__FILE__, __LINE__, std::string(function.name) + " of " + dtype_name(dtype) + " at " + isa_name(isa) + " errs by " + show(worst) + " ulp at " + show(at));
+      report_failure(
+          __FILE__, __LINE__,
+          std::string(function.name) + " of " + dtype_name(dtype) + " at " + isa_name(isa) + " errs by " + show(worst) + " ulp at " + show(at));
     }
   }
 }

@@ -98,7 +98,8 @@ TEST(sparse_softmax_cross_entropy) {
       for (const int64_t n : {1, 10, 17, 300}) {
         const int64_t rows = 41;
         const Spec spec = typed({rows, n}, dtype), loss_spec = typed({rows}, dtype), label_spec = typed({rows}, labels);
-        const Buffer x = random_buffer(spec, n, -5, 5), label = random_buffer(label_spec, 3, 0, n < 200 ? n : 200), dloss = random_buffer(loss_spec, 4);
+        const Buffer x = random_buffer(spec, n, -5, 5), label = random_buffer(label_spec, 3, 0, n < 200 ? n : 200),
+                     dloss = random_buffer(loss_spec, 4);
         if (labels == DType::kFloat32) {
           for (int64_t i = 0; i < rows; ++i) label.at<float>(i) = std::floor(label.at<float>(i));
         }
@@ -126,7 +127,8 @@ TEST(sparse_softmax_cross_entropy_of_unknown_labels) {
   EXPECT(std::isnan(out[0].at<float>(1)));
   EXPECT(!std::isnan(out[0].at<float>(2)));
   EXPECT(out[1].same_bytes(softmax));
-  const Buffer dx = run_every_way("sparse_softmax_cross_entropy_grad", {out[1], labels, Buffer(make_spec({3}), {1.f, 1.f, 1.f})}, {make_spec({3, 4})})[0];
+  const Buffer dx =
+      run_every_way("sparse_softmax_cross_entropy_grad", {out[1], labels, Buffer(make_spec({3}), {1.f, 1.f, 1.f})}, {make_spec({3, 4})})[0];
   EXPECT_EQ(dx.at<float>(0), out[1].at<float>(0));
   EXPECT_THROWS(run_kernel("softmax", {labels}, {labels.spec()}), std::invalid_argument, "floating point");
 }
