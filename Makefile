@@ -24,19 +24,19 @@ $(STAMP): $(VENV)/bin/python $(SOURCES)
 	touch $@
 
 $(VENV)/.tested-build: $(VENV)/bin/python $(SOURCES) $(shell find tests/cpp bench -type f)
-	$(BIN)/python -m pip install --quiet numpy h5py pytest cmake
+	$(BIN)/python -m pip install --quiet numpy h5py pytest hypothesis cmake
 	CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(BIN)/python -m pip install --quiet --force-reinstall --no-deps . -C build-dir=$(BUILD) \
 	  -C cmake.define.NNLITE_BUILD_TESTS=ON -C cmake.define.NNLITE_BUILD_BENCH=ON
 	touch $@ $(STAMP)
 
-# C++ tests (ctest), then Python tests (pytest) on the installed wheel.
+# C++ tests (ctest), then the Python tests and the examples in docstrings (pytest), both on the installed wheel.
 test: test-cpp test-python
 
 test-cpp: $(VENV)/.tested-build
 	$(BIN)/ctest --test-dir $(BUILD) --output-on-failure
 
 test-python: $(VENV)/.tested-build
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests --pyargs nnlite
 
 # Every C++ microbenchmark; one JSON file each in $(BUILD)/bench.
 bench: $(VENV)/.tested-build

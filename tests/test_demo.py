@@ -53,6 +53,7 @@ class Page(html.parser.HTMLParser):
 def report(tmp_path_factory):
     pytest.importorskip("h5py")
     folder = tmp_path_factory.mktemp("demo")
+    nnlite.utils.clear_session()
     assert run.run(str(folder), epochs=1) == 0
     return folder
 

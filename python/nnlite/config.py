@@ -42,3 +42,29 @@ def backend() -> str:
     from nnlite.backends import active
 
     return active().__name__.rpartition(".")[2]
+
+
+def get_num_threads() -> int:
+    """The largest number of threads a step may use: `NNLITE_NUM_THREADS`, or the CPUs this process may use, until it is set."""
+    from nnlite import _core
+
+    return _core.get_num_threads()
+
+
+def set_num_threads(threads: int) -> None:
+    """Sets the largest number of threads a step may use. Results do not depend on it.
+
+    Raises:
+        ValueError: A number below 1.
+
+    >>> before = get_num_threads()
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(before)
+    """
+    from nnlite import _core
+
+    if not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"set_num_threads() takes a whole number from 1 up; received {threads!r}.")
+    _core.set_num_threads(threads)

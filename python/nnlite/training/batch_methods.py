@@ -92,7 +92,9 @@ class BatchMethods:
     def _prepare(self, mode: str) -> None:
         """Creates the optimizer's variables before a training step is traced."""
         if mode == "train" and self.optimizer is not None and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+            variables = self.trainable_variables
+            if variables or not self.run_eagerly:  # an eager model may make its variables in its first step
+                self.optimizer.build(variables)
 
     def _check_compiled(self, method: str) -> None:
         if not self.compiled:

@@ -99,8 +99,11 @@ _MAKERS = {"train": _make_train, "test": _make_test, "predict": _make_predict}
 
 
 def build_model(model, x) -> None:
-    """Creates the variables of a model that has not seen data, from arrays or tensors of a batch."""
-    if not model._is_callable or (model.built and all(layer.built for layer in model._flatten_layers())):
+    """Creates the variables of a model that has not seen data, from arrays or tensors of a batch.
+
+    A model that runs eagerly builds itself in its first step: its `call` may need values.
+    """
+    if model.run_eagerly or not model._is_callable or (model.built and all(layer.built for layer in model._flatten_layers())):
         return
     symbolic = tree.map_structure(lambda leaf: KerasTensor((None, *leaf.shape[1:]), convert.spec_of(leaf).dtype), x)
     model._infer(model, (symbolic,), {})
