@@ -7,7 +7,7 @@ JOBS ?= $(shell nproc)
 STAMP := $(VENV)/.installed
 SOURCES := $(shell find csrc python CMakeLists.txt pyproject.toml -type f -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: demo test test-cpp test-python bench asan lint clean
+.PHONY: demo test test-cpp test-python bench asan clean
 
 # Trains the demo network on real images and writes demo-report/report.html.
 demo: $(STAMP)
