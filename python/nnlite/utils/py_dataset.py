@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 _DEFAULTS = {"_workers": 1, "_use_multiprocessing": False, "_max_queue_size": 10}
 
@@ -98,6 +97,8 @@ def ordered_batches(dataset: PyDataset, indices):
         for index in indices:
             yield dataset[index]
         return
+    from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor  # slow to import, and rarely needed
+
     pool = ProcessPoolExecutor(workers) if processes else ThreadPoolExecutor(workers)
     indices = iter(indices)
     try:

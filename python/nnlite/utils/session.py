@@ -1,4 +1,4 @@
-"""State of the whole library: random seeds and names."""
+"""State of the whole library, random seeds and names; and small questions about values."""
 
 from __future__ import annotations
 
@@ -34,3 +34,14 @@ def clear_session(free_memory: bool = True) -> None:
         import gc
 
         gc.collect()
+
+
+def is_keras_tensor(x) -> bool:
+    """Whether `x` is symbolic: made by `Input` or computed from it.
+
+    >>> is_keras_tensor(np.ones(2))
+    False
+    """
+    from nnlite.graph.symbolic import KerasTensor
+
+    return isinstance(x, KerasTensor)
