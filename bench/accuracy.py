@@ -1,5 +1,7 @@
 """Test accuracy on real data: the seed network on MNIST and Fashion-MNIST, an MLP with dropout on MNIST.
 
+Adam with a cosine schedule from 1e-3 to 0; the accuracy reported is that after the last epoch.
+
     python bench/accuracy.py [--work mnist_cnn,fashion_cnn,mnist_mlp]
 
 Data comes from `NNLITE_DATA` or Keras's cache folder, and is downloaded when missing.
@@ -45,12 +47,14 @@ def run(name: str) -> bool:
     if make is seed_network:
         x_train, x_test = x_train[..., None], x_test[..., None]
     model = make()
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    steps = epochs * -(-len(x_train) // batch)
+    schedule = keras.optimizers.schedules.CosineDecay(1e-3, steps)
+    model.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"])
     start = time.perf_counter()
     history = model.fit(x_train, y_train, batch_size=batch, epochs=epochs, validation_data=(x_test, y_test), verbose=2).history
-    best = max(history["val_accuracy"])
-    print(f"{name}: best test accuracy {best:.2%} in {epochs} epochs (goal {goal:.1%}), {time.perf_counter() - start:.0f} s\n", flush=True)
-    return best >= goal
+    reached = history["val_accuracy"][-1]
+    print(f"{name}: test accuracy {reached:.2%} after {epochs} epochs (goal {goal:.1%}), {time.perf_counter() - start:.0f} s\n", flush=True)
+    return reached >= goal
 
 
 def main() -> None:

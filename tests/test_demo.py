@@ -85,7 +85,7 @@ def test_times_belong_to_layers():
 
 def test_data():
     (x_train, y_train), (x_test, y_test) = run.load_images()
-    assert x_train.shape == (2800, 28, 28, 1) and x_test.shape == (500, 28, 28, 1) and x_train.dtype == np.float32
+    assert x_train.shape == (2400, 28, 28, 1) and x_test.shape == (400, 28, 28, 1) and x_train.dtype == np.float32
     assert set(y_train.tolist()) == set(y_test.tolist()) == set(range(len(run.CLASSES)))
     assert 0 <= x_train.min() and x_train.max() == 1
 

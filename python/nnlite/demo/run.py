@@ -17,7 +17,7 @@ BATCH_SIZE = 32
 
 
 def load_images():
-    """`(x_train, y_train), (x_test, y_test)`: 2,800 and 500 images of Fashion-MNIST, float32 in [0, 1] of shape (n, 28, 28, 1)."""
+    """`(x_train, y_train), (x_test, y_test)`: 2,400 and 400 images of Fashion-MNIST in 16 shades, float32 in [0, 1] of shape (n, 28, 28, 1)."""
     with np.load(pathlib.Path(__file__).parent / "images.npz", allow_pickle=False) as file:
         images = {name: file[name] for name in ("x_train", "x_test")}
         x_train, x_test = ((images[name][..., None] / 255.0).astype("float32") for name in ("x_train", "x_test"))
