@@ -56,8 +56,10 @@ def optimizers() -> dict:
 
 
 def schedules() -> dict:
-    return {cases.key(name, arguments): [plain(getattr(keras.optimizers.schedules, name)(**arguments)(step))[0] for step in cases.SCHEDULE_STEPS]
-            for name, arguments in cases.SCHEDULES}
+    return {
+        cases.key(name, arguments): [plain(getattr(keras.optimizers.schedules, name)(**arguments)(step))[0] for step in cases.SCHEDULE_STEPS]
+        for name, arguments in cases.SCHEDULES
+    }
 
 
 def runs() -> dict:
@@ -70,7 +72,14 @@ def runs() -> dict:
 
 
 if __name__ == "__main__":
-    result = {"keras": keras.__version__, "losses": losses(), "metrics": metrics(), "optimizers": optimizers(), "schedules": schedules(), "runs": runs()}
+    result = {
+        "keras": keras.__version__,
+        "losses": losses(),
+        "metrics": metrics(),
+        "optimizers": optimizers(),
+        "schedules": schedules(),
+        "runs": runs(),
+    }
     path = pathlib.Path(__file__).with_name("training.json")
-    path.write_text(json.dumps(result, indent=None, separators=(",", ":")).replace("],\"", "],\n\"") + "\n")
+    path.write_text(json.dumps(result, indent=None, separators=(",", ":")).replace('],"', '],\n"') + "\n")
     print(path, path.stat().st_size)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 
+import nnlite
 import numpy as np
 import pytest
-
-import nnlite
 from nnlite import callbacks, layers
 
 rng = np.random.default_rng(0)
@@ -42,8 +41,22 @@ def _recording(name):
     return hook
 
 
-for _name in ("on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end", "on_train_batch_begin", "on_train_batch_end", "on_test_begin", "on_test_end",
-              "on_test_batch_begin", "on_test_batch_end", "on_predict_begin", "on_predict_end", "on_predict_batch_begin", "on_predict_batch_end"):
+for _name in (
+    "on_train_begin",
+    "on_train_end",
+    "on_epoch_begin",
+    "on_epoch_end",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_test_begin",
+    "on_test_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+    "on_predict_begin",
+    "on_predict_end",
+    "on_predict_batch_begin",
+    "on_predict_batch_end",
+):
     setattr(Recorder, _name, _recording(_name))
 
 
@@ -53,9 +66,18 @@ def test_hooks_are_called_in_order_with_their_logs():
     metrics, both = ["accuracy", "loss"], ["accuracy", "loss", "val_accuracy", "val_loss"]
     assert recorder.params == {"verbose": 0, "epochs": 1, "steps": 2}
     assert recorder.calls == [
-        ("on_train_begin", []), ("on_epoch_begin", 0, []), ("on_train_batch_begin", 0, []), ("on_train_batch_end", 0, metrics), ("on_train_batch_begin", 1, []),
-        ("on_train_batch_end", 1, metrics), ("on_test_begin", []), ("on_test_batch_begin", 0, []), ("on_test_batch_end", 0, metrics), ("on_test_end", metrics),
-        ("on_epoch_end", 0, both), ("on_train_end", both),
+        ("on_train_begin", []),
+        ("on_epoch_begin", 0, []),
+        ("on_train_batch_begin", 0, []),
+        ("on_train_batch_end", 0, metrics),
+        ("on_train_batch_begin", 1, []),
+        ("on_train_batch_end", 1, metrics),
+        ("on_test_begin", []),
+        ("on_test_batch_begin", 0, []),
+        ("on_test_batch_end", 0, metrics),
+        ("on_test_end", metrics),
+        ("on_epoch_end", 0, both),
+        ("on_train_end", both),
     ]
 
 
@@ -87,10 +109,22 @@ def test_old_batch_hook_names_count():
 
 
 def test_only_listening_callbacks_need_every_batch():
-    quiet = [callbacks.EarlyStopping("loss"), callbacks.History(), callbacks.ModelCheckpoint("a.keras"), callbacks.CSVLogger("a.csv"), callbacks.Callback(),
-             callbacks.LearningRateScheduler(lambda epoch, rate: rate), callbacks.LambdaCallback(on_epoch_end=print)]
+    quiet = [
+        callbacks.EarlyStopping("loss"),
+        callbacks.History(),
+        callbacks.ModelCheckpoint("a.keras"),
+        callbacks.CSVLogger("a.csv"),
+        callbacks.Callback(),
+        callbacks.LearningRateScheduler(lambda epoch, rate: rate),
+        callbacks.LambdaCallback(on_epoch_end=print),
+    ]
     assert not any(callback._needs_batches("train") for callback in quiet)
-    listening = [callbacks.TerminateOnNaN(), callbacks.ModelCheckpoint("a.keras", save_freq=3), callbacks.LambdaCallback(on_train_batch_end=print), Recorder()]
+    listening = [
+        callbacks.TerminateOnNaN(),
+        callbacks.ModelCheckpoint("a.keras", save_freq=3),
+        callbacks.LambdaCallback(on_train_batch_end=print),
+        Recorder(),
+    ]
     assert all(callback._needs_batches("train") for callback in listening)
 
 
@@ -122,7 +156,9 @@ def test_direction_of_a_metric_is_known():
 
 
 def test_missing_metric_warns():
-    with pytest.warns(UserWarning, match="Early stopping conditioned on metric `val_loss` which is not available. Available metrics are: accuracy,loss"):
+    with pytest.warns(
+        UserWarning, match="Early stopping conditioned on metric `val_loss` which is not available. Available metrics are: accuracy,loss"
+    ):
         fit(classifier(), callbacks.EarlyStopping())
 
 
@@ -165,7 +201,9 @@ def test_checkpoints(tmp_path):
     names = sorted(path.name for path in tmp_path.iterdir())
     assert [name[:3] for name in names] == ["01-", "02-"]
     best = tmp_path / "best.weights.h5"
-    fit(classifier(nnlite.optimizers.SGD(1e3)), callbacks.ModelCheckpoint(best, monitor="loss", save_best_only=True, save_weights_only=True), epochs=3)
+    fit(
+        classifier(nnlite.optimizers.SGD(1e3)), callbacks.ModelCheckpoint(best, monitor="loss", save_best_only=True, save_weights_only=True), epochs=3
+    )
     twin = classifier()
     twin.load_weights(best)
     assert np.isfinite(twin.get_weights()[0]).all()
@@ -227,7 +265,13 @@ def test_tensor_board_files(tmp_path):
     import struct
 
     model = classifier()
-    history = fit(model, callbacks.TensorBoard(tmp_path, histogram_freq=1, update_freq=1, write_steps_per_second=True), epochs=2, batch_size=25, validation_split=0.2)
+    history = fit(
+        model,
+        callbacks.TensorBoard(tmp_path, histogram_freq=1, update_freq=1, write_steps_per_second=True),
+        epochs=2,
+        batch_size=25,
+        validation_split=0.2,
+    )
     records = {}
     for part in ("train", "validation"):
         (path,) = (tmp_path / part).iterdir()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import nnlite
 import numpy as np
 import pytest
-
-import nnlite
 from nnlite import layers, ops
 
 rng = np.random.default_rng(0)

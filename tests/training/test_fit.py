@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import nnlite
 import numpy as np
 import pytest
-
-import nnlite
 from nnlite import layers
 
 rng = np.random.default_rng(0)
@@ -354,7 +353,15 @@ def test_steps_are_compiled_once():
     model = classifier()
     fit(model, X, Y, epochs=3, batch_size=16, validation_data=(X, Y))
     plans = dict(model._steps._steps)
-    fit(model, X, Y, epochs=3, batch_size=16, validation_data=(X, Y), callbacks=[nnlite.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)])
+    fit(
+        model,
+        X,
+        Y,
+        epochs=3,
+        batch_size=16,
+        validation_data=(X, Y),
+        callbacks=[nnlite.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)],
+    )
     model.optimizer.learning_rate = 0.5
     fit(model, X, Y, batch_size=16)
     assert model._steps._steps == plans
@@ -373,6 +380,8 @@ def test_learning_rate_is_a_variable_of_the_step():
 def test_steps_per_execution_groups_batch_callbacks():
     seen = []
     model = classifier(steps_per_execution=2)
-    callback = nnlite.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: seen.append(("begin", batch)), on_train_batch_end=lambda batch, logs: seen.append(("end", batch)))
+    callback = nnlite.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: seen.append(("begin", batch)), on_train_batch_end=lambda batch, logs: seen.append(("end", batch))
+    )
     fit(model, X, Y, batch_size=10, callbacks=[callback])
     assert seen == [("begin", 0), ("end", 1), ("begin", 2), ("end", 3), ("begin", 4), ("end", 4)]

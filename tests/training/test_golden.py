@@ -6,10 +6,9 @@ import importlib.util
 import json
 import pathlib
 
+import nnlite
 import numpy as np
 import pytest
-
-import nnlite
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import nnlite
 import numpy as np
 import pytest
-
-import nnlite
 from nnlite import layers, ops, optimizers
 
 
@@ -20,17 +19,28 @@ def ones(v):
     return ops.ones(v.shape)
 
 
-@pytest.mark.parametrize("optimizer, names", (
-    (optimizers.SGD(), []), (optimizers.SGD(momentum=0.5), ["layer_v0_momentum", "layer_v1_momentum"]),
-    (optimizers.RMSprop(), ["layer_v0_velocity", "layer_v1_velocity"]),
-    (optimizers.RMSprop(momentum=0.5, centered=True), [f"layer_v{i}_{slot}" for slot in ("velocity", "momentum", "average_gradient") for i in (0, 1)]),
-    (optimizers.Adam(), [f"layer_v{i}_{slot}" for i in (0, 1) for slot in ("momentum", "velocity")]),
-    (optimizers.Adam(amsgrad=True), [*(f"layer_v{i}_{slot}" for i in (0, 1) for slot in ("momentum", "velocity")), "layer_v0_velocity_hat", "layer_v1_velocity_hat"]),
-    (optimizers.Adagrad(), ["layer_v0_accumulator", "layer_v1_accumulator"]),
-    (optimizers.Adamax(), [f"layer_v{i}_{slot}" for i in (0, 1) for slot in ("momentum", "norm")]),
-    (optimizers.Nadam(), [*(f"layer_v{i}_{slot}" for i in (0, 1) for slot in ("momentum", "velocity")), "variable"]),
-    (optimizers.Ftrl(), [f"layer_v{i}_{slot}" for i in (0, 1) for slot in ("accumulator", "linear")]),
-), ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "optimizer, names",
+    (
+        (optimizers.SGD(), []),
+        (optimizers.SGD(momentum=0.5), ["layer_v0_momentum", "layer_v1_momentum"]),
+        (optimizers.RMSprop(), ["layer_v0_velocity", "layer_v1_velocity"]),
+        (
+            optimizers.RMSprop(momentum=0.5, centered=True),
+            [f"layer_v{i}_{slot}" for slot in ("velocity", "momentum", "average_gradient") for i in (0, 1)],
+        ),
+        (optimizers.Adam(), [f"layer_v{i}_{slot}" for i in (0, 1) for slot in ("momentum", "velocity")]),
+        (
+            optimizers.Adam(amsgrad=True),
+            [*(f"layer_v{i}_{slot}" for i in (0, 1) for slot in ("momentum", "velocity")), "layer_v0_velocity_hat", "layer_v1_velocity_hat"],
+        ),
+        (optimizers.Adagrad(), ["layer_v0_accumulator", "layer_v1_accumulator"]),
+        (optimizers.Adamax(), [f"layer_v{i}_{slot}" for i in (0, 1) for slot in ("momentum", "norm")]),
+        (optimizers.Nadam(), [*(f"layer_v{i}_{slot}" for i in (0, 1) for slot in ("momentum", "velocity")), "variable"]),
+        (optimizers.Ftrl(), [f"layer_v{i}_{slot}" for i in (0, 1) for slot in ("accumulator", "linear")]),
+    ),
+    ids=lambda value: type(value).__name__,
+)
 def test_variables_names_and_order(optimizer, names):
     optimizer.build(variables((2, 3), (3,)))
     assert [v.name for v in optimizer.variables] == ["iteration", "learning_rate", *names]
@@ -45,7 +55,12 @@ def test_ema_and_accumulators_come_before_slots():
 
 def test_automatic_names():
     nnlite.utils.clear_session()
-    assert [optimizers.RMSprop().name, optimizers.RMSprop().name, optimizers.AdamW().name, optimizers.SGD(name="own").name] == ["rm_sprop", "rm_sprop_1", "adam_w", "own"]
+    assert [optimizers.RMSprop().name, optimizers.RMSprop().name, optimizers.AdamW().name, optimizers.SGD(name="own").name] == [
+        "rm_sprop",
+        "rm_sprop_1",
+        "adam_w",
+        "own",
+    ]
 
 
 def test_learning_rate_is_a_settable_variable():

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import nnlite
 import numpy as np
 import pytest
-
-import nnlite
 from nnlite import layers
 from nnlite.utils import progbar as progbar_module
 
@@ -97,7 +96,10 @@ def test_fit_evaluate_predict_lines(clock, capsys):
     out = lines(capsys)
     assert out[0] == "Epoch 1/2" and out[2] == "Epoch 2/2"
     h = {key: values[0] for key, values in history.items()}
-    assert out[1].split(" - ", 2)[2].partition(" - ")[2] == f"accuracy: {h['accuracy']:.4f} - loss: {h['loss']:.4f} - val_accuracy: {h['val_accuracy']:.4f} - val_loss: {h['val_loss']:.4f}"
+    assert (
+        out[1].split(" - ", 2)[2].partition(" - ")[2]
+        == f"accuracy: {h['accuracy']:.4f} - loss: {h['loss']:.4f} - val_accuracy: {h['val_accuracy']:.4f} - val_loss: {h['val_loss']:.4f}"
+    )
     assert out[1].startswith("2/2 - ") and "/step - " in out[1]
     loss, accuracy = m.evaluate(X, Y, verbose=2)
     assert lines(capsys)[0].endswith(f"/step - accuracy: {accuracy:.4f} - loss: {loss:.4f}")
@@ -119,7 +121,9 @@ def test_bar_of_fit_ends_with_all_metrics(capsys):
     history = model().fit(X, Y, validation_split=0.5).history
     last = capsys.readouterr().out.rpartition("\r")[2]
     assert last.startswith(f"{BOLD}1/1{RESET} {GREEN}{'━' * 20}{RESET}{WHITE}{RESET} {BOLD}")
-    assert last.rstrip(" \n").endswith(f" - val_accuracy: {history['val_accuracy'][0]:.4f} - val_loss: {history['val_loss'][0]:.4f}") and last.endswith("\n")
+    assert last.rstrip(" \n").endswith(
+        f" - val_accuracy: {history['val_accuracy'][0]:.4f} - val_loss: {history['val_loss'][0]:.4f}"
+    ) and last.endswith("\n")
 
 
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")

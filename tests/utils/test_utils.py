@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
+import nnlite
 import numpy as np
 import pytest
-
-import nnlite
 from nnlite import layers, utils
 
 
@@ -24,10 +23,16 @@ def test_normalize():
     np.testing.assert_allclose(utils.normalize(np.array([[1.0, 3.0]]), order=1), [[0.25, 0.75]])
 
 
-@pytest.mark.parametrize("given, expected", (
-    (dict(), [[0, 0, 1], [0, 2, 3], [4, 5, 6]]), (dict(padding="post"), [[1, 0, 0], [2, 3, 0], [4, 5, 6]]), (dict(maxlen=2), [[0, 1], [2, 3], [5, 6]]),
-    (dict(maxlen=2, truncating="post", value=9), [[9, 1], [2, 3], [4, 5]]), (dict(maxlen=0), [[], [], []]),
-))
+@pytest.mark.parametrize(
+    "given, expected",
+    (
+        (dict(), [[0, 0, 1], [0, 2, 3], [4, 5, 6]]),
+        (dict(padding="post"), [[1, 0, 0], [2, 3, 0], [4, 5, 6]]),
+        (dict(maxlen=2), [[0, 1], [2, 3], [5, 6]]),
+        (dict(maxlen=2, truncating="post", value=9), [[9, 1], [2, 3], [4, 5]]),
+        (dict(maxlen=0), [[], [], []]),
+    ),
+)
 def test_pad_sequences(given, expected):
     padded = utils.pad_sequences([[1], [2, 3], [4, 5, 6]], **given)
     np.testing.assert_array_equal(padded, expected)
@@ -63,7 +68,9 @@ def test_windows_of_a_series():
     model = nnlite.Sequential([nnlite.Input((3,)), layers.Dense(1)])
     model.compile("sgd", "mse")
     assert len(model.fit(shuffled, epochs=2, verbose=0).history["loss"]) == 2
-    with pytest.raises(ValueError, match="`sequence_length` must be greater than 0 and lower than the length of the data, 12; received sequence_length=12."):
+    with pytest.raises(
+        ValueError, match="`sequence_length` must be greater than 0 and lower than the length of the data, 12; received sequence_length=12."
+    ):
         utils.timeseries_dataset_from_array(series, None, 12)
 
 

@@ -221,4 +221,7 @@ def _check_callback(callback) -> None:
     if isinstance(callback, type):
         raise TypeError(f"A callback must be an instance; received the class {callback.__name__}. Add parentheses: {callback.__name__}(...).")
     if not isinstance(callback, Callback) and not hasattr(callback, "set_model"):
-        raise TypeError(f"A callback must derive from nnlite.callbacks.Callback; received {callback!r} of type {type(callback).__name__}. For a function use LambdaCallback.")
+        raise TypeError(
+            f"A callback must derive from nnlite.callbacks.Callback; received {callback!r} of type {type(callback).__name__}. For a function use "
+            "LambdaCallback."
+        )

@@ -28,8 +28,17 @@ class ModelCheckpoint(MonitorCallback):
         initial_value_threshold: First value to improve on.
     """
 
-    def __init__(self, filepath, monitor="val_loss", verbose=0, save_best_only=False, save_weights_only=False, mode="auto", save_freq="epoch",
-                 initial_value_threshold=None):
+    def __init__(
+        self,
+        filepath,
+        monitor="val_loss",
+        verbose=0,
+        save_best_only=False,
+        save_weights_only=False,
+        mode="auto",
+        save_freq="epoch",
+        initial_value_threshold=None,
+    ):
         super().__init__(monitor, mode, initial_value_threshold)
         self.verbose = verbose
         self.filepath = os.fspath(filepath)
@@ -80,7 +89,9 @@ class ModelCheckpoint(MonitorCallback):
         try:
             return self.filepath.format(**values)
         except KeyError as error:
-            raise KeyError(f"ModelCheckpoint: filepath {self.filepath!r} names {error}, which is not in the logs. Known names: {', '.join(values)}.") from None
+            raise KeyError(
+                f"ModelCheckpoint: filepath {self.filepath!r} names {error}, which is not in the logs. Known names: {', '.join(values)}."
+            ) from None
 
     def _is_wanted(self, epoch, logs, path) -> bool:
         if not self.save_best_only:
@@ -157,7 +168,10 @@ class BackupAndRestore(Callback):
 
     def on_train_begin(self, logs=None):
         if not self.model.built:
-            raise ValueError(f"BackupAndRestore needs a built model; model {self.model.name!r} is not built. Call it on a batch of data, or give it an Input, before fit().")
+            raise ValueError(
+                f"BackupAndRestore needs a built model; model {self.model.name!r} is not built. Call it on a batch of data, or give it an Input, "
+                "before fit()."
+            )
         try:
             self._restore("")
         except OSError:

@@ -60,7 +60,10 @@ class MonitorCallback(Callback):
         """The monitored value, or None with a warning."""
         value = (logs or {}).get(self.monitor)
         if value is None:
-            warnings.warn(f"{purpose} conditioned on metric `{self.monitor}` which is not available. Available metrics are: {','.join(logs or {})}", stacklevel=3)
+            warnings.warn(
+                f"{purpose} conditioned on metric `{self.monitor}` which is not available. Available metrics are: {','.join(logs or {})}",
+                stacklevel=3,
+            )
         return value
 
 
@@ -84,7 +87,9 @@ class EarlyStopping(MonitorCallback):
         start_from_epoch: Epochs before it are not watched.
     """
 
-    def __init__(self, monitor="val_loss", min_delta=0, patience=0, verbose=0, mode="auto", baseline=None, restore_best_weights=False, start_from_epoch=0):
+    def __init__(
+        self, monitor="val_loss", min_delta=0, patience=0, verbose=0, mode="auto", baseline=None, restore_best_weights=False, start_from_epoch=0
+    ):
         super().__init__(monitor, mode, min_delta=min_delta)
         self.patience = patience
         self.verbose = verbose

@@ -29,13 +29,18 @@ class LearningRateScheduler(Callback):
     def on_epoch_begin(self, epoch, logs=None):
         optimizer = self.model.optimizer
         if not hasattr(optimizer, "learning_rate"):
-            raise ValueError(f"LearningRateScheduler needs an optimizer with a `learning_rate`; the model's optimizer is {optimizer!r}. Compile the model with an optimizer.")
+            raise ValueError(
+                f"LearningRateScheduler needs an optimizer with a `learning_rate`; the model's optimizer is {optimizer!r}. Compile the model with "
+                "an optimizer."
+            )
         try:
             rate = self.schedule(epoch, float(optimizer.learning_rate))
         except TypeError:  # the old form takes the epoch alone
             rate = self.schedule(epoch)
         if not isinstance(rate, (float, np.float32, np.float64)):
-            raise ValueError(f"LearningRateScheduler: the output of `schedule` must be a float; at epoch {epoch} it gave {rate!r} of type {type(rate).__name__}.")
+            raise ValueError(
+                f"LearningRateScheduler: the output of `schedule` must be a float; at epoch {epoch} it gave {rate!r} of type {type(rate).__name__}."
+            )
         optimizer.learning_rate = rate
         if self.verbose > 0:
             print_msg(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
@@ -69,10 +74,26 @@ class TerminateOnNaN(Callback):
 class LambdaCallback(Callback):
     """Hooks from functions: `LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch))`; any hook of `Callback` by its name."""
 
-    def __init__(self, on_epoch_begin=None, on_epoch_end=None, on_train_begin=None, on_train_end=None, on_train_batch_begin=None, on_train_batch_end=None, **kwargs):
+    def __init__(
+        self,
+        on_epoch_begin=None,
+        on_epoch_end=None,
+        on_train_begin=None,
+        on_train_end=None,
+        on_train_batch_begin=None,
+        on_train_batch_end=None,
+        **kwargs,
+    ):
         super().__init__()
-        hooks = {"on_epoch_begin": on_epoch_begin, "on_epoch_end": on_epoch_end, "on_train_begin": on_train_begin, "on_train_end": on_train_end,
-                 "on_train_batch_begin": on_train_batch_begin, "on_train_batch_end": on_train_batch_end, **kwargs}
+        hooks = {
+            "on_epoch_begin": on_epoch_begin,
+            "on_epoch_end": on_epoch_end,
+            "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end,
+            "on_train_batch_begin": on_train_batch_begin,
+            "on_train_batch_end": on_train_batch_end,
+            **kwargs,
+        }
         self.__dict__.update({name: hook for name, hook in hooks.items() if hook is not None})
 
 
@@ -144,7 +165,10 @@ class SwapEMAWeights(Callback):
             return
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
         if not getattr(optimizer, "use_ema", False):
-            raise ValueError(f"SwapEMAWeights needs an optimizer with use_ema=True; the model's optimizer is {optimizer!r}. Compile the model with e.g. Adam(use_ema=True).")
+            raise ValueError(
+                f"SwapEMAWeights needs an optimizer with use_ema=True; the model's optimizer is {optimizer!r}. Compile the model with e.g. "
+                "Adam(use_ema=True)."
+            )
         for variable, average in zip(optimizer._trainable_variables, optimizer._averages):
             kept = variable.numpy()
             variable.assign(average.value)

@@ -23,8 +23,18 @@ class TensorBoard(Callback):
         update_freq: "epoch", "batch", or a number of batches between two writings of the metrics so far.
     """
 
-    def __init__(self, log_dir="logs", histogram_freq=0, write_graph=True, write_images=False, write_steps_per_second=False, update_freq="epoch", profile_batch=0,
-                 embeddings_freq=0, embeddings_metadata=None):
+    def __init__(
+        self,
+        log_dir="logs",
+        histogram_freq=0,
+        write_graph=True,
+        write_images=False,
+        write_steps_per_second=False,
+        update_freq="epoch",
+        profile_batch=0,
+        embeddings_freq=0,
+        embeddings_metadata=None,
+    ):
         super().__init__()
         if update_freq not in ("epoch", "batch") and (not isinstance(update_freq, int) or update_freq < 1):
             raise ValueError(f"TensorBoard: `update_freq` must be 'epoch', 'batch' or a number of batches; received update_freq={update_freq!r}.")
@@ -38,7 +48,7 @@ class TensorBoard(Callback):
     def _needs_batches(self, mode: str) -> bool:
         return (mode == "train" and self.update_freq != "epoch") or self._overrides(mode, TensorBoard)
 
-    def _file(self, name: str) -> "EventFile":
+    def _file(self, name: str) -> EventFile:
         if name not in self._files:
             self._files[name] = EventFile(os.path.join(self.log_dir, name))
         return self._files[name]
@@ -96,8 +106,17 @@ class EventFile:
     def histogram(self, tag: str, values: np.ndarray, step: int) -> None:
         values = np.asarray(values, "float64").reshape(-1)
         counts, edges = np.histogram(values, bins=30)
-        message = b"".join((_double(1, values.min()), _double(2, values.max()), _double(3, values.size), _double(4, values.sum()), _double(5, np.square(values).sum()),
-                            _bytes(6, edges[1:].astype("<f8").tobytes()), _bytes(7, counts.astype("<f8").tobytes())))
+        message = b"".join(
+            (
+                _double(1, values.min()),
+                _double(2, values.max()),
+                _double(3, values.size),
+                _double(4, values.sum()),
+                _double(5, np.square(values).sum()),
+                _bytes(6, edges[1:].astype("<f8").tobytes()),
+                _bytes(7, counts.astype("<f8").tobytes()),
+            )
+        )
         self._summary(step, _bytes(1, tag.encode()) + _bytes(5, message))
 
     def _summary(self, step: int, value: bytes) -> None:

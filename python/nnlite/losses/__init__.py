@@ -2,58 +2,141 @@
 
 from __future__ import annotations
 
-from nnlite.losses.circle import Circle as Circle, circle as circle
+from nnlite.losses.circle import Circle as Circle
+from nnlite.losses.circle import circle as circle
 from nnlite.losses.crossentropy import (
     BinaryCrossentropy as BinaryCrossentropy,
+)
+from nnlite.losses.crossentropy import (
     BinaryFocalCrossentropy as BinaryFocalCrossentropy,
+)
+from nnlite.losses.crossentropy import (
     CategoricalCrossentropy as CategoricalCrossentropy,
+)
+from nnlite.losses.crossentropy import (
     CategoricalFocalCrossentropy as CategoricalFocalCrossentropy,
+)
+from nnlite.losses.crossentropy import (
     CategoricalGeneralizedCrossEntropy as CategoricalGeneralizedCrossEntropy,
+)
+from nnlite.losses.crossentropy import (
     KLDivergence as KLDivergence,
+)
+from nnlite.losses.crossentropy import (
     SparseCategoricalCrossentropy as SparseCategoricalCrossentropy,
+)
+from nnlite.losses.crossentropy import (
     binary_crossentropy as binary_crossentropy,
+)
+from nnlite.losses.crossentropy import (
     binary_focal_crossentropy as binary_focal_crossentropy,
+)
+from nnlite.losses.crossentropy import (
     categorical_crossentropy as categorical_crossentropy,
+)
+from nnlite.losses.crossentropy import (
     categorical_focal_crossentropy as categorical_focal_crossentropy,
+)
+from nnlite.losses.crossentropy import (
     categorical_generalized_cross_entropy as categorical_generalized_cross_entropy,
+)
+from nnlite.losses.crossentropy import (
     kl_divergence as kl_divergence,
+)
+from nnlite.losses.crossentropy import (
     sparse_categorical_crossentropy as sparse_categorical_crossentropy,
 )
-from nnlite.losses.ctc import CTC as CTC, ctc as ctc
+from nnlite.losses.ctc import CTC as CTC
+from nnlite.losses.ctc import ctc as ctc
 from nnlite.losses.hinge import (
     CategoricalHinge as CategoricalHinge,
+)
+from nnlite.losses.hinge import (
     Hinge as Hinge,
+)
+from nnlite.losses.hinge import (
     SquaredHinge as SquaredHinge,
+)
+from nnlite.losses.hinge import (
     categorical_hinge as categorical_hinge,
+)
+from nnlite.losses.hinge import (
     hinge as hinge,
+)
+from nnlite.losses.hinge import (
     squared_hinge as squared_hinge,
 )
-from nnlite.losses.loss import Loss as Loss, LossFunctionWrapper as LossFunctionWrapper
-from nnlite.losses.overlap import Dice as Dice, Tversky as Tversky, dice as dice, tversky as tversky
+from nnlite.losses.loss import Loss as Loss
+from nnlite.losses.loss import LossFunctionWrapper as LossFunctionWrapper
+from nnlite.losses.overlap import Dice as Dice
+from nnlite.losses.overlap import Tversky as Tversky
+from nnlite.losses.overlap import dice as dice
+from nnlite.losses.overlap import tversky as tversky
 from nnlite.losses.regression import (
     CosineSimilarity as CosineSimilarity,
+)
+from nnlite.losses.regression import (
     Huber as Huber,
+)
+from nnlite.losses.regression import (
     LogCosh as LogCosh,
+)
+from nnlite.losses.regression import (
     MeanAbsoluteError as MeanAbsoluteError,
+)
+from nnlite.losses.regression import (
     MeanAbsolutePercentageError as MeanAbsolutePercentageError,
+)
+from nnlite.losses.regression import (
     MeanSquaredError as MeanSquaredError,
+)
+from nnlite.losses.regression import (
     MeanSquaredLogarithmicError as MeanSquaredLogarithmicError,
+)
+from nnlite.losses.regression import (
     Poisson as Poisson,
+)
+from nnlite.losses.regression import (
     cosine_similarity as cosine_similarity,
+)
+from nnlite.losses.regression import (
     huber as huber,
+)
+from nnlite.losses.regression import (
     log_cosh as log_cosh,
+)
+from nnlite.losses.regression import (
     mean_absolute_error as mean_absolute_error,
+)
+from nnlite.losses.regression import (
     mean_absolute_percentage_error as mean_absolute_percentage_error,
+)
+from nnlite.losses.regression import (
     mean_squared_error as mean_squared_error,
+)
+from nnlite.losses.regression import (
     mean_squared_logarithmic_error as mean_squared_logarithmic_error,
+)
+from nnlite.losses.regression import (
     poisson as poisson,
 )
 from nnlite.utils.lookup import custom_object, unknown_name
 
 _SHORT_NAMES = {
-    "mse": mean_squared_error, "MSE": mean_squared_error, "mae": mean_absolute_error, "MAE": mean_absolute_error, "mape": mean_absolute_percentage_error,
-    "MAPE": mean_absolute_percentage_error, "msle": mean_squared_logarithmic_error, "MSLE": mean_squared_logarithmic_error, "bce": binary_crossentropy,
-    "BCE": binary_crossentropy, "kld": kl_divergence, "KLD": kl_divergence, "kullback_leibler_divergence": kl_divergence, "logcosh": log_cosh,
+    "mse": mean_squared_error,
+    "MSE": mean_squared_error,
+    "mae": mean_absolute_error,
+    "MAE": mean_absolute_error,
+    "mape": mean_absolute_percentage_error,
+    "MAPE": mean_absolute_percentage_error,
+    "msle": mean_squared_logarithmic_error,
+    "MSLE": mean_squared_logarithmic_error,
+    "bce": binary_crossentropy,
+    "BCE": binary_crossentropy,
+    "kld": kl_divergence,
+    "KLD": kl_divergence,
+    "kullback_leibler_divergence": kl_divergence,
+    "logcosh": log_cosh,
 }
 
 

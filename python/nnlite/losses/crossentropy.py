@@ -20,7 +20,9 @@ def _logits(y_pred, from_logits: bool, activation: str):
 
 def _check_axis(name: str, axis) -> None:
     if isinstance(axis, bool) or not isinstance(axis, int):
-        raise ValueError(f"{name}: `axis` must be an integer; received axis={axis!r} of type {type(axis).__name__}. Did the arguments shift? Pass them by keyword.")
+        raise ValueError(
+            f"{name}: `axis` must be an integer; received axis={axis!r} of type {type(axis).__name__}. Did the arguments shift? Pass them by keyword."
+        )
 
 
 def _check_one_hot(name: str, y_true, y_pred) -> None:
@@ -30,7 +32,10 @@ def _check_one_hot(name: str, y_true, y_pred) -> None:
     if len(y_true.shape) < len(y_pred.shape) or (y_true.shape and y_true.shape[-1] == 1):
         sparse = "sparse_" + name if name == "categorical_crossentropy" else "sparse_categorical_crossentropy"
         hint = f" Integer class labels need loss='{sparse}', or convert them with nnlite.utils.to_categorical()."
-    raise ValueError(f"{name} expects targets of the predictions' shape (one-hot or probabilities); received targets of shape {tuple(y_true.shape)} and predictions of shape {tuple(y_pred.shape)}.{hint}")
+    raise ValueError(
+        f"{name} expects targets of the predictions' shape (one-hot or probabilities); received targets of shape {tuple(y_true.shape)} and "
+        f"predictions of shape {tuple(y_pred.shape)}.{hint}"
+    )
 
 
 def _smooth(y_true, label_smoothing, classes: int):
@@ -95,7 +100,8 @@ def _check_sparse(y_true, y_pred, axis) -> None:
     if tuple(y_true.shape) == tuple(y_pred.shape):
         hint = " One-hot targets need loss='categorical_crossentropy', or take their argmax(axis=-1)."
     raise ValueError(
-        f"sparse_categorical_crossentropy expects integer labels of shape {tuple(labels)} for predictions of shape {tuple(y_pred.shape)} ({classes} classes); "
+        f"sparse_categorical_crossentropy expects integer labels of shape {tuple(labels)} for predictions of shape {tuple(y_pred.shape)} "
+        f"({classes} classes); "
         f"received targets of shape {tuple(y_true.shape)}.{hint}"
     )
 
@@ -114,7 +120,8 @@ def binary_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=0.0, 
     y_true = _smooth(as_dtype(y_true, y_pred.dtype), label_smoothing, 2)
     if tuple(y_true.shape) != tuple(y_pred.shape):
         raise ValueError(
-            f"binary_crossentropy expects targets of the predictions' shape; received targets of shape {tuple(y_true.shape)} and predictions of shape "
+            f"binary_crossentropy expects targets of the predictions' shape; received targets of shape {tuple(y_true.shape)} and predictions of "
+            "shape "
             f"{tuple(y_pred.shape)}. Give one target per output unit (or use a categorical crossentropy)."
         )
     scores, from_logits = _logits(y_pred, from_logits, "sigmoid")
@@ -203,7 +210,9 @@ class SparseCategoricalCrossentropy(FunctionLoss):
 
     function = staticmethod(sparse_categorical_crossentropy)
 
-    def __init__(self, from_logits=False, ignore_class=None, reduction="sum_over_batch_size", axis=-1, name="sparse_categorical_crossentropy", dtype=None):
+    def __init__(
+        self, from_logits=False, ignore_class=None, reduction="sum_over_batch_size", axis=-1, name="sparse_categorical_crossentropy", dtype=None
+    ):
         super().__init__(name, reduction, dtype, from_logits=from_logits, ignore_class=ignore_class, axis=axis)
 
 
@@ -229,10 +238,29 @@ class BinaryFocalCrossentropy(FunctionLoss):
 
     function = staticmethod(binary_focal_crossentropy)
 
-    def __init__(self, apply_class_balancing=False, alpha=0.25, gamma=2.0, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size",
-                 name="binary_focal_crossentropy", dtype=None):
-        super().__init__(name, reduction, dtype, apply_class_balancing=apply_class_balancing, alpha=alpha, gamma=gamma, from_logits=from_logits,
-                         label_smoothing=label_smoothing, axis=axis)
+    def __init__(
+        self,
+        apply_class_balancing=False,
+        alpha=0.25,
+        gamma=2.0,
+        from_logits=False,
+        label_smoothing=0.0,
+        axis=-1,
+        reduction="sum_over_batch_size",
+        name="binary_focal_crossentropy",
+        dtype=None,
+    ):
+        super().__init__(
+            name,
+            reduction,
+            dtype,
+            apply_class_balancing=apply_class_balancing,
+            alpha=alpha,
+            gamma=gamma,
+            from_logits=from_logits,
+            label_smoothing=label_smoothing,
+            axis=axis,
+        )
 
 
 class CategoricalFocalCrossentropy(FunctionLoss):
@@ -244,8 +272,17 @@ class CategoricalFocalCrossentropy(FunctionLoss):
 
     function = staticmethod(categorical_focal_crossentropy)
 
-    def __init__(self, alpha=0.25, gamma=2.0, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size",
-                 name="categorical_focal_crossentropy", dtype=None):
+    def __init__(
+        self,
+        alpha=0.25,
+        gamma=2.0,
+        from_logits=False,
+        label_smoothing=0.0,
+        axis=-1,
+        reduction="sum_over_batch_size",
+        name="categorical_focal_crossentropy",
+        dtype=None,
+    ):
         super().__init__(name, reduction, dtype, alpha=alpha, gamma=gamma, from_logits=from_logits, label_smoothing=label_smoothing, axis=axis)
 
 

@@ -15,7 +15,8 @@ def ctc(y_true, y_pred):
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     if len(y_true.shape) != 2 or len(y_pred.shape) != 3:
         raise ValueError(
-            f"ctc expects targets of shape (batch, labels) and predictions of shape (batch, time, classes); received {tuple(y_true.shape)} and {tuple(y_pred.shape)}. "
+            f"ctc expects targets of shape (batch, labels) and predictions of shape (batch, time, classes); received {tuple(y_true.shape)} and "
+            f"{tuple(y_pred.shape)}. "
             "Pad the label sequences with 0, e.g. with pad_sequences(padding='post')."
         )
     lengths = ops.sum(ops.cast(ops.not_equal(y_true, 0), "int32"), axis=-1)

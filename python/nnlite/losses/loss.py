@@ -28,7 +28,10 @@ class Loss:
 
     def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
         if reduction not in REDUCTIONS:
-            raise ValueError(f"A loss's `reduction` must be one of {', '.join(map(repr, REDUCTIONS))}; received reduction={reduction!r}. Use the default, 'sum_over_batch_size'.")
+            raise ValueError(
+                f"A loss's `reduction` must be one of {', '.join(map(repr, REDUCTIONS))}; received reduction={reduction!r}. Use the default, "
+                "'sum_over_batch_size'."
+            )
         self.name = name or auto_name(self)
         self.reduction = reduction
         self._dtype = dtype_name(dtype)

@@ -13,7 +13,11 @@ def _pair(y_true, y_pred):
     y_pred = ops.convert_to_tensor(y_pred)
     y_true, y_pred = squeeze_or_expand_to_same_rank(as_dtype(y_true, y_pred.dtype), y_pred)
     true_shape, pred_shape = tuple(y_true.shape), tuple(y_pred.shape)
-    if true_shape != pred_shape and (len(true_shape) != len(pred_shape) or any(t != p and 1 not in (t, p) for t, p in zip(true_shape, pred_shape))) and true_shape:
+    if (
+        true_shape != pred_shape
+        and (len(true_shape) != len(pred_shape) or any(t != p and 1 not in (t, p) for t, p in zip(true_shape, pred_shape)))
+        and true_shape
+    ):
         raise ValueError(
             f"The targets' shape must be that of the predictions; received targets of shape {true_shape} and predictions of shape {pred_shape}. "
             "Reshape the targets, or give the last layer one unit per target."

@@ -137,7 +137,10 @@ class BinaryAccuracy(_Accuracy):
 
     def __init__(self, name="binary_accuracy", dtype=None, threshold=0.5):
         if not 0 <= threshold <= 1:
-            raise ValueError(f"BinaryAccuracy: `threshold` must be between 0 and 1; received threshold={threshold}. For logits give the threshold through a wrapper, or apply a sigmoid.")
+            raise ValueError(
+                f"BinaryAccuracy: `threshold` must be between 0 and 1; received threshold={threshold}. For logits give the threshold through a "
+                "wrapper, or apply a sigmoid."
+            )
         super().__init__(name, dtype, threshold=threshold)
         self.threshold = threshold
 

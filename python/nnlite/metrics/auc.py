@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nnlite import config as settings, ops
+from nnlite import config as settings
+from nnlite import ops
 from nnlite.metrics.confusion import count_outcomes
 from nnlite.metrics.metric import Metric
 
@@ -31,13 +32,24 @@ class AUC(Metric):
 
     _direction = "up"
 
-    def __init__(self, num_thresholds=200, curve="ROC", summation_method="interpolation", name=None, dtype=None, thresholds=None, multi_label=False,
-                 num_labels=None, label_weights=None, from_logits=False):
+    def __init__(
+        self,
+        num_thresholds=200,
+        curve="ROC",
+        summation_method="interpolation",
+        name=None,
+        dtype=None,
+        thresholds=None,
+        multi_label=False,
+        num_labels=None,
+        label_weights=None,
+        from_logits=False,
+    ):
         super().__init__(name=name, dtype=dtype)
         if str(curve).upper() not in _CURVES:
-            raise ValueError(f'AUC: `curve` must be one of {", ".join(_CURVES)}; received curve={curve!r}.')
+            raise ValueError(f"AUC: `curve` must be one of {', '.join(_CURVES)}; received curve={curve!r}.")
         if str(summation_method).lower() not in _SUMMATIONS:
-            raise ValueError(f'AUC: `summation_method` must be one of {", ".join(_SUMMATIONS)}; received summation_method={summation_method!r}.')
+            raise ValueError(f"AUC: `summation_method` must be one of {', '.join(_SUMMATIONS)}; received summation_method={summation_method!r}.")
         if thresholds is None and num_thresholds <= 1:
             raise ValueError(f"AUC: `num_thresholds` must be an integer greater than 1; received num_thresholds={num_thresholds}.")
         if num_labels and not multi_label:
@@ -112,8 +124,16 @@ class AUC(Metric):
         return ops.divide_no_nan(ops.sum(areas * weights), ops.sum(weights))
 
     def get_config(self) -> dict:
-        config = {**super().get_config(), "num_thresholds": self.num_thresholds, "curve": self.curve, "summation_method": self.summation_method,
-                  "multi_label": self.multi_label, "num_labels": self.num_labels, "label_weights": self.label_weights, "from_logits": self._from_logits}
+        config = {
+            **super().get_config(),
+            "num_thresholds": self.num_thresholds,
+            "curve": self.curve,
+            "summation_method": self.summation_method,
+            "multi_label": self.multi_label,
+            "num_labels": self.num_labels,
+            "label_weights": self.label_weights,
+            "from_logits": self._from_logits,
+        }
         if self._init_thresholds is not None:
             config["thresholds"] = self._init_thresholds
         return config

@@ -17,11 +17,15 @@ def parse_thresholds(name: str, thresholds, default: float) -> list[float]:
     values = list(thresholds) if isinstance(thresholds, (list, tuple)) else [thresholds]
     wrong = [t for t in values if t is None or t < 0 or t > 1]
     if wrong:
-        raise ValueError(f"{name}: thresholds must be in [0, 1]; received {wrong}. Predictions are compared as probabilities: apply a sigmoid to logits first.")
+        raise ValueError(
+            f"{name}: thresholds must be in [0, 1]; received {wrong}. Predictions are compared as probabilities: apply a sigmoid to logits first."
+        )
     return values
 
 
-def count_outcomes(y_true, y_pred, thresholds, dtype: str, sample_weight=None, top_k=None, class_id=None, multi_label=False, label_weights=None) -> dict:
+def count_outcomes(
+    y_true, y_pred, thresholds, dtype: str, sample_weight=None, top_k=None, class_id=None, multi_label=False, label_weights=None
+) -> dict:
     """Weighted numbers of outcomes at each threshold.
 
     Returns:
@@ -31,7 +35,8 @@ def count_outcomes(y_true, y_pred, thresholds, dtype: str, sample_weight=None, t
     y_pred, y_true = squeeze_or_expand_to_same_rank(y_pred, y_true)
     if tuple(y_true.shape) != tuple(y_pred.shape):
         raise ValueError(
-            f"Counting positives and negatives needs targets of the predictions' shape; received targets of shape {tuple(y_true.shape)} and predictions of shape "
+            f"Counting positives and negatives needs targets of the predictions' shape; received targets of shape {tuple(y_true.shape)} and "
+            "predictions of shape "
             f"{tuple(y_pred.shape)}. One-hot encode class labels with to_categorical()."
         )
     if top_k is not None:

@@ -18,6 +18,7 @@ def pearson_correlation(y_true, y_pred, axis=-1):
     >>> round(pearson_correlation([[0.0, 1.0, 2.0]], [[1.0, 3.0, 5.0]]).item(), 4)
     1.0
     """
+
     def standardized(x):
         x = x - ops.mean(x, axis=axis, keepdims=True)
         return x / ops.sqrt(ops.mean(ops.square(x), axis=axis, keepdims=True))

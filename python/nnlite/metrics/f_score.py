@@ -38,7 +38,10 @@ class FBetaScore(Metric):
 
     def _build(self, y_true, y_pred) -> None:
         if len(y_pred.shape) != 2 or len(y_true.shape) != 2:
-            raise ValueError(f"{type(self).__name__} expects targets and predictions of shape (batch, classes); received {tuple(y_true.shape)} and {tuple(y_pred.shape)}. One-hot encode labels with to_categorical().")
+            raise ValueError(
+                f"{type(self).__name__} expects targets and predictions of shape (batch, classes); received {tuple(y_true.shape)} and "
+                f"{tuple(y_pred.shape)}. One-hot encode labels with to_categorical()."
+            )
         shape = () if self.average == "micro" else (y_pred.shape[-1],)
         for name in ("true_positives", "false_positives", "false_negatives", "intermediate_weights"):
             setattr(self, name, self.add_variable(shape=shape, initializer="zeros", name=name))

@@ -27,7 +27,10 @@ class IoU(Metric):
     def __init__(self, num_classes, target_class_ids, name=None, dtype=None, ignore_class=None, sparse_y_true=True, sparse_y_pred=True, axis=-1):
         super().__init__(name=name, dtype=dtype or "int32")
         if max(target_class_ids) >= num_classes:
-            raise ValueError(f"{type(self).__name__}: class ids must be in [0, {num_classes}); received target_class_ids={list(target_class_ids)} with num_classes={num_classes}.")
+            raise ValueError(
+                f"{type(self).__name__}: class ids must be in [0, {num_classes}); received target_class_ids={list(target_class_ids)} with "
+                f"num_classes={num_classes}."
+            )
         self.num_classes = num_classes
         self.target_class_ids = list(target_class_ids)
         self.ignore_class = ignore_class

@@ -85,7 +85,7 @@ class Metric:
 
         Reading logs after every batch goes through it: a call must take no more than a microsecond.
         """
-        return None
+        return
 
     def __call__(self, *args, **kwargs):
         self.update_state(*args, **kwargs)
@@ -106,7 +106,10 @@ class Metric:
     def _with_state(self, values, action):
         variables = self.variables
         if len(values) != len(variables):
-            raise ValueError(f"Metric {self.name!r} has {len(variables)} state variables; received {len(values)} values. Pass one value per entry of `metric.variables`.")
+            raise ValueError(
+                f"Metric {self.name!r} has {len(variables)} state variables; received {len(values)} values. Pass one value per entry of "
+                "`metric.variables`."
+            )
         kept = [v.numpy() for v in variables]
         try:
             for variable, value in zip(variables, values):

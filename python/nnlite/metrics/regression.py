@@ -83,7 +83,9 @@ class R2Score(Metric):
     def __init__(self, class_aggregation="uniform_average", num_regressors=0, name="r2_score", dtype=None):
         super().__init__(name=name, dtype=dtype)
         if class_aggregation not in (None, "uniform_average", "variance_weighted_average"):
-            raise ValueError(f"R2Score: `class_aggregation` must be 'uniform_average', 'variance_weighted_average' or None; received {class_aggregation!r}.")
+            raise ValueError(
+                f"R2Score: `class_aggregation` must be 'uniform_average', 'variance_weighted_average' or None; received {class_aggregation!r}."
+            )
         if num_regressors < 0:
             raise ValueError(f"R2Score: `num_regressors` must be at least 0; received {num_regressors}.")
         self.class_aggregation = class_aggregation
@@ -93,7 +95,10 @@ class R2Score(Metric):
 
     def _build(self, y_true, y_pred) -> None:
         if len(y_pred.shape) != 2 or len(y_true.shape) != 2:
-            raise ValueError(f"R2Score expects targets and predictions of shape (batch, outputs); received {tuple(y_true.shape)} and {tuple(y_pred.shape)}. Reshape them to 2 axes.")
+            raise ValueError(
+                f"R2Score expects targets and predictions of shape (batch, outputs); received {tuple(y_true.shape)} and {tuple(y_pred.shape)}. "
+                "Reshape them to 2 axes."
+            )
         outputs = y_pred.shape[-1]
         for attribute, name in (("squared_sum", "squared_sum"), ("sum", "sum"), ("total_mse", "residual"), ("count", "count")):
             setattr(self, attribute, self.add_variable(shape=(outputs,), initializer="zeros", name=name))
@@ -127,7 +132,10 @@ class R2Score(Metric):
     def _adjusted(self, score):
         samples, p = self.num_samples.value, float(self.num_regressors)
         if not samples.is_traced and p >= float(samples) - 1:
-            warnings.warn(f"R2Score: num_regressors={self.num_regressors} leaves nothing of {int(float(samples))} samples; the plain score is given instead.", stacklevel=3)
+            warnings.warn(
+                f"R2Score: num_regressors={self.num_regressors} leaves nothing of {int(float(samples))} samples; the plain score is given instead.",
+                stacklevel=3,
+            )
             return score
         adjusted = 1.0 - (1.0 - score) * (samples - 1.0) / (samples - p - 1.0)
         return ops.where(ops.greater(samples - 1.0, p), adjusted, score)

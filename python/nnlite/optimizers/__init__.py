@@ -3,16 +3,44 @@
 from __future__ import annotations
 
 from nnlite.optimizers import schedules as schedules
-from nnlite.optimizers.adam import Adam as Adam, Adamax as Adamax, AdamW as AdamW, Lamb as Lamb, Nadam as Nadam
-from nnlite.optimizers.adaptive import Adadelta as Adadelta, Adafactor as Adafactor, Adagrad as Adagrad, Ftrl as Ftrl, Lion as Lion
+from nnlite.optimizers.adam import Adam as Adam
+from nnlite.optimizers.adam import Adamax as Adamax
+from nnlite.optimizers.adam import AdamW as AdamW
+from nnlite.optimizers.adam import Lamb as Lamb
+from nnlite.optimizers.adam import Nadam as Nadam
+from nnlite.optimizers.adaptive import Adadelta as Adadelta
+from nnlite.optimizers.adaptive import Adafactor as Adafactor
+from nnlite.optimizers.adaptive import Adagrad as Adagrad
+from nnlite.optimizers.adaptive import Ftrl as Ftrl
+from nnlite.optimizers.adaptive import Lion as Lion
 from nnlite.optimizers.loss_scale import LossScaleOptimizer as LossScaleOptimizer
-from nnlite.optimizers.multi import MultiOptimizer as MultiOptimizer, OptimizerMap as OptimizerMap
-from nnlite.optimizers.muon import Muon as Muon, ScheduleFreeAdamW as ScheduleFreeAdamW
+from nnlite.optimizers.multi import MultiOptimizer as MultiOptimizer
+from nnlite.optimizers.multi import OptimizerMap as OptimizerMap
+from nnlite.optimizers.muon import Muon as Muon
+from nnlite.optimizers.muon import ScheduleFreeAdamW as ScheduleFreeAdamW
 from nnlite.optimizers.optimizer import Optimizer as Optimizer
-from nnlite.optimizers.sgd import SGD as SGD, RMSprop as RMSprop
+from nnlite.optimizers.sgd import SGD as SGD
+from nnlite.optimizers.sgd import RMSprop as RMSprop
 from nnlite.utils.lookup import custom_object, unknown_name
 
-_CLASSES = (Adadelta, Adafactor, Adagrad, Adam, Adamax, AdamW, Ftrl, Lamb, Lion, LossScaleOptimizer, MultiOptimizer, Muon, Nadam, RMSprop, ScheduleFreeAdamW, SGD)
+_CLASSES = (
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Ftrl,
+    Lamb,
+    Lion,
+    LossScaleOptimizer,
+    MultiOptimizer,
+    Muon,
+    Nadam,
+    RMSprop,
+    ScheduleFreeAdamW,
+    SGD,
+)
 _TABLE = {cls.__name__.lower(): cls for cls in _CLASSES}
 
 
@@ -34,7 +62,11 @@ def get(identifier):
         if found is None:
             raise unknown_name("optimizer", identifier, _TABLE)
         return found()
-    hint = " Did you pass the class instead of an instance? Add parentheses." if isinstance(identifier, type) and issubclass(identifier, Optimizer) else ""
+    hint = (
+        " Did you pass the class instead of an instance? Add parentheses."
+        if isinstance(identifier, type) and issubclass(identifier, Optimizer)
+        else ""
+    )
     raise ValueError(f"An optimizer is a name or an Optimizer; received {identifier!r} of type {type(identifier).__name__}.{hint}")
 
 

@@ -38,7 +38,9 @@ class OptimizerMap(MutableMapping):
             return self._map[key]
         matching = [pattern for pattern in self._map if re.fullmatch(pattern, key)]
         if len(matching) > 1:
-            raise ValueError(f"The variable {key!r} matches {len(matching)} patterns of the OptimizerMap: {matching}. Make the patterns exclude each other.")
+            raise ValueError(
+                f"The variable {key!r} matches {len(matching)} patterns of the OptimizerMap: {matching}. Make the patterns exclude each other."
+            )
         return self._map[matching[0]] if matching else self._default
 
     def __setitem__(self, key, optimizer):

@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import re
-import warnings
 
 import numpy as np
 
 from nnlite import config, ops
 from nnlite.graph.apply import state
 from nnlite.optimizers import checks, rules
-from nnlite.optimizers.schedules import LearningRateSchedule, serialize as serialize_schedule
+from nnlite.optimizers.saving import Saving
+from nnlite.optimizers.schedules import LearningRateSchedule
 from nnlite.tensor import Tensor
 from nnlite.utils.naming import auto_name
 from nnlite.variable import Variable
 
-# Arguments that every optimizer takes, in the order of its configuration.
-COMMON = (
-    "weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "use_ema", "ema_momentum", "ema_overwrite_frequency", "loss_scale_factor",
-    "gradient_accumulation_steps",
-)
-
 # They set a variable, which compiled steps read, or another attribute.
-_PROPERTIES = ("learning_rate", "lr", "iterations")
+_PROPERTIES = ("learning_rate", "iterations")
 
 # Hyperparameters with bounds: name -> (least, whether the value must stay below 1).
 _BOUNDS = {
-    "beta_1": (0, True), "beta_2": (0, True), "rho": (0, True), "epsilon": (0, False), "weight_decay": (0, False), "clipnorm": (0, False),
-    "clipvalue": (0, False), "global_clipnorm": (0, False),
+    "beta_1": (0, True),
+    "beta_2": (0, True),
+    "rho": (0, True),
+    "epsilon": (0, False),
+    "weight_decay": (0, False),
+    "clipnorm": (0, False),
+    "clipvalue": (0, False),
+    "global_clipnorm": (0, False),
 }
 
 
-class Optimizer:
+class Optimizer(Saving):
     """Base class of optimizers: override `update_step(gradient, variable, learning_rate)`, and `build(variables)` for slots.
 
     Args:
@@ -53,8 +53,21 @@ class Optimizer:
     0.5
     """
 
-    def __init__(self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None, use_ema=False, ema_momentum=0.99,
-                 ema_overwrite_frequency=None, loss_scale_factor=None, gradient_accumulation_steps=None, name=None, **kwargs):
+    def __init__(
+        self,
+        learning_rate,
+        weight_decay=None,
+        clipnorm=None,
+        clipvalue=None,
+        global_clipnorm=None,
+        use_ema=False,
+        ema_momentum=0.99,
+        ema_overwrite_frequency=None,
+        loss_scale_factor=None,
+        gradient_accumulation_steps=None,
+        name=None,
+        **kwargs,
+    ):
         self._revision = 0
         self.name = name or auto_name(self)
         checks.check_unknown(self, kwargs)
@@ -92,7 +105,8 @@ class Optimizer:
             return learning_rate
         if isinstance(learning_rate, bool) or not isinstance(learning_rate, (int, float, np.floating, np.ndarray, Variable, Tensor)):
             raise ValueError(
-                f"{type(self).__name__}: `learning_rate` must be a float, a LearningRateSchedule or a callable; received learning_rate={learning_rate!r} "
+                f"{type(self).__name__}: `learning_rate` must be a float, a LearningRateSchedule or a callable; received "
+                f"learning_rate={learning_rate!r} "
                 f"of type {type(learning_rate).__name__}."
             )
         rate = self.add_variable((), dtype=config.floatx(), name="learning_rate")
@@ -154,7 +168,10 @@ class Optimizer:
     @iterations.setter
     def iterations(self, variable) -> None:
         if self.built:
-            raise RuntimeError(f"Optimizer {self.name!r}: `iterations` cannot be replaced after the optimizer was built. Assign to it instead: optimizer.iterations.assign(value).")
+            raise RuntimeError(
+                f"Optimizer {self.name!r}: `iterations` cannot be replaced after the optimizer was built. Assign to it instead: "
+                "optimizer.iterations.assign(value)."
+            )
         self._variables = [variable if v is self._iterations else v for v in self._variables]
         self._iterations = variable
 
@@ -179,19 +196,12 @@ class Optimizer:
             self._learning_rate = value
         elif callable(self._learning_rate) and not isinstance(self._learning_rate, Variable):
             raise TypeError(
-                f"Optimizer {self.name!r} was made with a learning rate schedule ({self._learning_rate!r}), so its learning rate cannot be set to {value!r}. "
+                f"Optimizer {self.name!r} was made with a learning rate schedule ({self._learning_rate!r}), so its learning rate cannot be set to "
+                f"{value!r}. "
                 "Make the optimizer with a float learning_rate, or set another schedule."
             )
         else:
             self._learning_rate.assign(value)
-
-    @property
-    def lr(self):
-        return self.learning_rate
-
-    @lr.setter
-    def lr(self, value) -> None:
-        self.learning_rate = value
 
     @property
     def asks_python_each_step(self) -> bool:
@@ -250,17 +260,24 @@ class Optimizer:
     def _known_variables(self, grads, variables) -> list:
         if variables is None:
             if not self.built:
-                raise ValueError(f"Optimizer {self.name!r}: apply(grads) without variables needs a built optimizer. Pass the variables, or call build(variables) first.")
+                raise ValueError(
+                    f"Optimizer {self.name!r}: apply(grads) without variables needs a built optimizer. Pass the variables, or call "
+                    "build(variables) first."
+                )
             variables = self._trainable_variables
         variables = list(variables)
         if len(grads) != len(variables):
-            raise ValueError(f"Optimizer {self.name!r}: apply() needs one gradient (or None) per variable; received {len(grads)} gradients for {len(variables)} variables.")
+            raise ValueError(
+                f"Optimizer {self.name!r}: apply() needs one gradient (or None) per variable; received {len(grads)} gradients for {len(variables)} "
+                "variables."
+            )
         if not self.built:
             self.build(variables)
         for variable in variables:
             if id(variable) not in self._index:
                 raise ValueError(
-                    f"Unknown variable {variable.path!r}: optimizer {self.name!r} was built for {len(self._index)} other variables, and its slots belong to these. "
+                    f"Unknown variable {variable.path!r}: optimizer {self.name!r} was built for {len(self._index)} other variables, and its slots "
+                    "belong to these. "
                     "Make a new optimizer (compile the model again) for the new set of variables."
                 )
         return variables
@@ -301,7 +318,9 @@ class Optimizer:
     def exclude_from_weight_decay(self, var_list=None, var_names=None) -> None:
         """Names variables (a list, and parts of names) that weight decay leaves alone; before the optimizer is built."""
         if self.built:
-            raise ValueError(f"Optimizer {self.name!r}: exclude_from_weight_decay() must be called before the optimizer is built (before the first step).")
+            raise ValueError(
+                f"Optimizer {self.name!r}: exclude_from_weight_decay() must be called before the optimizer is built (before the first step)."
+            )
         self._undecayed = {id(v) for v in var_list or ()}
         self._undecayed_names = re.compile("|".join(sorted(set(var_names)))) if var_names else None
 
@@ -310,55 +329,13 @@ class Optimizer:
             return False
         return self._undecayed_names is None or self._undecayed_names.search(variable.name) is None
 
-    # After training, saving.
+    # After training.
 
     def finalize_variable_values(self, var_list) -> None:
         """Puts the moving averages in place, with `use_ema`."""
         if self.use_ema and self.built:
             for variable, average in zip(self._trainable_variables, self._averages):
                 variable.assign(average.value)
-
-    def set_weights(self, weights) -> None:
-        if not self.built:
-            raise ValueError(f"Optimizer {self.name!r} is not built, so it has no slots to set. Call optimizer.build(model.trainable_variables) first.")
-        for variable, weight in zip(self._variables, weights):
-            variable.assign(weight)
-
-    def save_own_variables(self, store) -> None:
-        for i, variable in enumerate(self.variables):
-            store[str(i)] = variable.numpy()
-
-    def load_own_variables(self, store) -> None:
-        if len(store.keys()) != len(self.variables):
-            warnings.warn(
-                f"Optimizer {self.name!r}: its variables were not loaded, because it has {len(self.variables)} and the saved optimizer has {len(store.keys())}. "
-                "Build it first, with the variables it was trained with.",
-                stacklevel=2,
-            )
-            return
-        for i, variable in enumerate(self.variables):
-            variable.assign(np.asarray(store[str(i)]))
-
-    def get_config(self) -> dict:
-        rate = self._learning_rate
-        if isinstance(rate, LearningRateSchedule):
-            rate = serialize_schedule(rate)
-        elif isinstance(rate, Variable):
-            rate = float(rate.numpy())
-        else:
-            from nnlite.saving import serialize_keras_object
-
-            rate = serialize_keras_object(rate)
-        return {"name": self.name, "learning_rate": rate, **{name: getattr(self, name) for name in COMMON}}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        from nnlite.optimizers.schedules import deserialize as deserialize_schedule
-
-        config = dict(config)
-        if isinstance(config.get("learning_rate"), dict):
-            config["learning_rate"] = deserialize_schedule(config["learning_rate"], custom_objects=custom_objects)
-        return cls(**config)
 
     def __repr__(self) -> str:
         return f"<nnlite.optimizers.{type(self).__name__} {self.name!r}>"

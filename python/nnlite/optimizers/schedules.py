@@ -103,7 +103,10 @@ class PiecewiseConstantDecay(_Configured):
 
     def __init__(self, boundaries, values, name="PiecewiseConstant"):
         if len(boundaries) != len(values) - 1:
-            raise ValueError(f"PiecewiseConstantDecay needs one more value than boundaries; received {len(boundaries)} boundaries ({boundaries}) and {len(values)} values ({values}).")
+            raise ValueError(
+                f"PiecewiseConstantDecay needs one more value than boundaries; received {len(boundaries)} boundaries ({boundaries}) and "
+                f"{len(values)} values ({values})."
+            )
         self.boundaries = boundaries
         self.values = values
         self.name = name
@@ -216,7 +219,9 @@ def _check_steps(schedule: str, argument: str, value) -> None:
         raise ValueError(f"{schedule}: `{argument}` must be greater than 0; received {argument}={value}.")
 
 
-_TABLE = {cls.__name__: cls for cls in (CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay)}
+_TABLE = {
+    cls.__name__: cls for cls in (CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay)
+}
 
 
 def serialize(learning_rate_schedule):

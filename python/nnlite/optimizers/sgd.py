@@ -18,10 +18,37 @@ class SGD(Optimizer):
     9.7
     """
 
-    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None, use_ema=False,
-                 ema_momentum=0.99, ema_overwrite_frequency=None, loss_scale_factor=None, gradient_accumulation_steps=None, name=None, **kwargs):
-        super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency, loss_scale_factor,
-                         gradient_accumulation_steps, name, **kwargs)
+    def __init__(
+        self,
+        learning_rate=0.01,
+        momentum=0.0,
+        nesterov=False,
+        weight_decay=None,
+        clipnorm=None,
+        clipvalue=None,
+        global_clipnorm=None,
+        use_ema=False,
+        ema_momentum=0.99,
+        ema_overwrite_frequency=None,
+        loss_scale_factor=None,
+        gradient_accumulation_steps=None,
+        name=None,
+        **kwargs,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
         if not isinstance(momentum, (int, float)) or not 0 <= momentum <= 1:
             raise ValueError(f"SGD: `momentum` must be a number between 0 and 1; received momentum={momentum!r}.")
         self.momentum = momentum
@@ -40,7 +67,16 @@ class SGD(Optimizer):
         for gradients, group, index, decay in rules.groups(self, grads, variables):
             if self.momentum:
                 slots = [[self.momentums[i] for i in index]]
-                rules.fused(momentum_update, (learning_rate,), gradients, group, slots, momentum=float(self.momentum), nesterov=bool(self.nesterov), weight_decay=decay)
+                rules.fused(
+                    momentum_update,
+                    (learning_rate,),
+                    gradients,
+                    group,
+                    slots,
+                    momentum=float(self.momentum),
+                    nesterov=bool(self.nesterov),
+                    weight_decay=decay,
+                )
             else:
                 rules.fused(sgd_update, (learning_rate,), gradients, group, [], weight_decay=decay)
 
@@ -67,11 +103,39 @@ class RMSprop(Optimizer):
     9.6838
     """
 
-    def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, weight_decay=None, clipnorm=None, clipvalue=None,
-                 global_clipnorm=None, use_ema=False, ema_momentum=0.99, ema_overwrite_frequency=None, loss_scale_factor=None,
-                 gradient_accumulation_steps=None, name=None, **kwargs):
-        super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency, loss_scale_factor,
-                         gradient_accumulation_steps, name, **kwargs)
+    def __init__(
+        self,
+        learning_rate=0.001,
+        rho=0.9,
+        momentum=0.0,
+        epsilon=1e-7,
+        centered=False,
+        weight_decay=None,
+        clipnorm=None,
+        clipvalue=None,
+        global_clipnorm=None,
+        use_ema=False,
+        ema_momentum=0.99,
+        ema_overwrite_frequency=None,
+        loss_scale_factor=None,
+        gradient_accumulation_steps=None,
+        name=None,
+        **kwargs,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
         self.rho = rho
         self.momentum = momentum
         self.epsilon = epsilon
@@ -91,7 +155,9 @@ class RMSprop(Optimizer):
             return
         for gradients, group, index, decay in rules.groups(self, grads, variables):
             slots = [[self._velocities[i] for i in index]]
-            rules.fused(rmsprop_update, (learning_rate,), gradients, group, slots, rho=float(self.rho), epsilon=float(self.epsilon), weight_decay=decay)
+            rules.fused(
+                rmsprop_update, (learning_rate,), gradients, group, slots, rho=float(self.rho), epsilon=float(self.epsilon), weight_decay=decay
+            )
 
     def update_step(self, gradient, variable, learning_rate):
         i = self._get_variable_index(variable)

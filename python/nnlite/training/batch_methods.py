@@ -11,7 +11,6 @@ from nnlite.training.logs import flatten_in_order
 from nnlite.training.loop import run_eager_step
 from nnlite.training.steps import StepCache, build_model
 
-
 # Shapes of batches remembered per model; data of ever new shapes is looked up the long way.
 _MOST_KNOWN = 64
 
@@ -28,7 +27,10 @@ class BatchMethods:
         self._check_compiled("train_on_batch")
         if class_weight is not None:
             if sample_weight is not None:
-                raise ValueError("Arguments `sample_weight` and `class_weight` cannot be specified at the same time. Multiply the class weights into the sample weights.")
+                raise ValueError(
+                    "Arguments `sample_weight` and `class_weight` cannot be specified at the same time. Multiply the class weights into the sample "
+                    "weights."
+                )
             sample_weight = class_weights_to_samples(tree.map_structure(lambda leaf: convert.as_array(leaf, "y"), y), class_weight)
         return self._on_batch("train", x, y, sample_weight, return_dict)
 
@@ -98,7 +100,9 @@ class BatchMethods:
 
     def _check_compiled(self, method: str) -> None:
         if not self.compiled:
-            raise ValueError(f"You must call `compile()` before calling `{method}()` on model {self.name!r}: e.g. model.compile(optimizer='adam', loss='mse').")
+            raise ValueError(
+                f"You must call `compile()` before calling `{method}()` on model {self.name!r}: e.g. model.compile(optimizer='adam', loss='mse')."
+            )
 
 
 def _batch_structure(x, y, sample_weight) -> tuple:
@@ -106,5 +110,7 @@ def _batch_structure(x, y, sample_weight) -> tuple:
     x, y = convert.convert_structure(x, "x"), convert.convert_structure(y, "y")
     if sample_weight is None:
         return (x,) if y is None else (x, y)
-    sample_weight = tree.map_structure(lambda leaf: leaf if leaf is None else convert.as_array(leaf, "sample_weight").astype("float32", copy=False), sample_weight)
+    sample_weight = tree.map_structure(
+        lambda leaf: leaf if leaf is None else convert.as_array(leaf, "sample_weight").astype("float32", copy=False), sample_weight
+    )
     return x, y, spread_over_outputs(sample_weight, y)

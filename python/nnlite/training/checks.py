@@ -58,13 +58,17 @@ def _check_finite(array: np.ndarray, what: str) -> None:
     if array.dtype.kind == "f" and np.isnan(array.sum()) and np.isnan(array).any():
         count = int(np.isnan(array).sum())
         rows = np.argwhere(np.isnan(array).reshape(array.shape[0], -1).any(axis=1))[:3, 0].tolist()
-        raise ValueError(f"{what} holds {count} NaN values (first in rows {rows}): every loss would become NaN. Remove or fill these rows, or give them sample_weight and a loss that skips them.")
+        raise ValueError(
+            f"{what} holds {count} NaN values (first in rows {rows}): every loss would become NaN. Remove or fill these rows, or give them "
+            "sample_weight and a loss that skips them."
+        )
 
 
 def _check_range(part, y: np.ndarray, classes: int) -> None:
     if y.dtype.kind == "f" and not (y == np.floor(y)).all():
         raise ValueError(
-            f"sparse_categorical_crossentropy on output {part.name!r} takes class numbers, but y holds {float(y[y != np.floor(y)][0])}. Regression targets need a "
+            f"sparse_categorical_crossentropy on output {part.name!r} takes class numbers, but y holds {float(y[y != np.floor(y)][0])}. Regression "
+            "targets need a "
             "loss such as 'mse', shares of classes 'categorical_crossentropy'."
         )
     ignored = part.loss._fn_kwargs.get("ignore_class")
@@ -75,9 +79,16 @@ def _check_range(part, y: np.ndarray, classes: int) -> None:
         return
     low, high = labels.min(), labels.max()
     if low < 0 or high >= classes:
-        hint = "Labels that start at 1 need y - 1." if low >= 1 and high == classes else f"Give the last layer {int(high) + 1} units, or fix the labels." if low >= 0 else "Give ignore_class for labels to skip, or fix the labels."
+        hint = (
+            "Labels that start at 1 need y - 1."
+            if low >= 1 and high == classes
+            else f"Give the last layer {int(high) + 1} units, or fix the labels."
+            if low >= 0
+            else "Give ignore_class for labels to skip, or fix the labels."
+        )
         raise ValueError(
-            f"Labels out of range for sparse_categorical_crossentropy on output {part.name!r}: the predictions have {classes} classes, so labels must be in "
+            f"Labels out of range for sparse_categorical_crossentropy on output {part.name!r}: the predictions have {classes} classes, so labels "
+            "must be in "
             f"[0, {classes}); received labels from {low} to {high}. {hint}"
         )
 
@@ -101,13 +112,21 @@ def warn_of_nan(model, data, logs: dict) -> None:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
             warnings.warn(
-                f"The loss is NaN: x holds NaN or infinite values in {bad.sum()} of {len(bad)} rows (first in rows {np.flatnonzero(bad)[:3].tolist()}). "
-                "Remove or fill them.", RuntimeWarning, stacklevel=4)
+                f"The loss is NaN: x holds NaN or infinite values in {bad.sum()} of {len(bad)} rows (first in rows "
+                f"{np.flatnonzero(bad)[:3].tolist()}). "
+                "Remove or fill them.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
         for layer in model._flatten_layers() if array.dtype.kind in "iu" and array.size else ():
             if type(layer).__name__ == "Embedding" and array.max() >= layer.input_dim:
                 warnings.warn(
-                    f"The loss is NaN: x holds integers up to {array.max()}, but Embedding {layer.name!r} has input_dim={layer.input_dim}, so its ids must "
-                    f"be below that. Give it input_dim={int(array.max()) + 1} or more.", RuntimeWarning, stacklevel=4)
+                    f"The loss is NaN: x holds integers up to {array.max()}, but Embedding {layer.name!r} has input_dim={layer.input_dim}, so its "
+                    "ids must "
+                    f"be below that. Give it input_dim={int(array.max()) + 1} or more.",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
 
 
 def check_labels_before(model, structure) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nnlite import losses as losses_module, metrics as metrics_module, ops, tree
+from nnlite import losses as losses_module
+from nnlite import metrics as metrics_module
+from nnlite import ops, tree
 from nnlite.losses.loss import Loss
 from nnlite.training.compile_metrics import binary_or_sparse
 
@@ -52,7 +54,10 @@ class CompileLoss:
 
     def __init__(self, loss, loss_weights=None, output_names=None):
         if loss_weights and not isinstance(loss_weights, (list, tuple, dict, float, int)):
-            raise ValueError(f"`loss_weights` must be a number (one output), or a list or dict (several outputs); received loss_weights={loss_weights!r} of type {type(loss_weights).__name__}.")
+            raise ValueError(
+                f"`loss_weights` must be a number (one output), or a list or dict (several outputs); received loss_weights={loss_weights!r} of "
+                f"type {type(loss_weights).__name__}."
+            )
         self._loss = loss
         self._weights = loss_weights
         self._output_names = list(output_names) if output_names else None
@@ -117,13 +122,19 @@ class CompileLoss:
             self._add(path, loss, next(weights), y_true, y_pred)
             return
         if isinstance(loss, (list, tuple)) and isinstance(y_pred, dict):
-            raise ValueError(f"The model's outputs are a dict with keys {sorted(y_pred)}, so `loss` must be a dict with these keys; received a {type(loss).__name__}: {loss!r}.")
+            raise ValueError(
+                f"The model's outputs are a dict with keys {sorted(y_pred)}, so `loss` must be a dict with these keys; received a "
+                f"{type(loss).__name__}: {loss!r}."
+            )
         if isinstance(loss, dict) != isinstance(y_pred, dict) or (not isinstance(loss, dict) and len(loss) != len(y_pred)):
             raise ValueError(f"`loss` must have one entry per output: the model has {len(y_pred)} outputs, `loss` is {loss!r}.")
         keys = sorted(loss) if isinstance(loss, dict) else range(len(loss))
         for key in keys:
             if isinstance(y_pred, dict) and key not in y_pred:
-                raise KeyError(f"The path: {(*path, key)} in the `loss` argument, can't be found in the model's output (`y_pred`), whose keys are {sorted(y_pred)}.")
+                raise KeyError(
+                    f"The path: {(*path, key)} in the `loss` argument, can't be found in the model's output (`y_pred`), whose keys are "
+                    f"{sorted(y_pred)}."
+                )
             self._match(loss[key], weights, y_true[key], y_pred[key], (*path, key))
 
     def _add(self, path, loss, weight, y_true, y_pred) -> None:
@@ -159,7 +170,10 @@ class CompileLoss:
 
     def _value(self, part: OutputLoss, y_true, y_pred, weight):
         if y_true is None:
-            raise ValueError(f"The loss {part.loss.name!r} of output {part.name!r} needs targets, but y is None. Pass y to fit(), or use add_loss() for losses without targets.")
+            raise ValueError(
+                f"The loss {part.loss.name!r} of output {part.name!r} needs targets, but y is None. Pass y to fit(), or use add_loss() for losses "
+                "without targets."
+            )
         part.classes = y_pred.shape[part.loss._fn_kwargs.get("axis", -1) or -1] if hasattr(part.loss, "_fn_kwargs") and len(y_pred.shape) else None
         try:
             return part.loss(y_true, y_pred, weight)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nnlite import metrics as metrics_module, tree
+from nnlite import metrics as metrics_module
+from nnlite import tree
 from nnlite.metrics.metric import Metric
 
 
@@ -20,7 +21,13 @@ def resolve_metric(identifier, y_true, y_pred) -> Metric:
         raise ValueError("A metric is a name, a function or a Metric; received None. Leave it out of the list.")
     if isinstance(identifier, str) and identifier.lower() in ("accuracy", "acc"):
         is_binary, is_sparse = binary_or_sparse(y_true, y_pred)
-        cls = metrics_module.BinaryAccuracy if is_binary else metrics_module.SparseCategoricalAccuracy if is_sparse else metrics_module.CategoricalAccuracy
+        cls = (
+            metrics_module.BinaryAccuracy
+            if is_binary
+            else metrics_module.SparseCategoricalAccuracy
+            if is_sparse
+            else metrics_module.CategoricalAccuracy
+        )
         return cls(name=identifier)
     found = metrics_module.get(identifier)
     if isinstance(found, Metric):
@@ -43,7 +50,10 @@ class CompileMetrics(Metric):
         super().__init__(name="compile_metrics")
         for argument, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
             if value and not isinstance(value, (list, tuple, dict)):
-                raise ValueError(f"Expected `{argument}` argument to be a list, tuple, or dict. Received instead: {argument}={value} of type {type(value)}. Put it into a list.")
+                raise ValueError(
+                    f"Expected `{argument}` argument to be a list, tuple, or dict. Received instead: {argument}={value} of type {type(value)}. Put "
+                    "it into a list."
+                )
         self._user = {"metrics": metrics, "weighted_metrics": weighted_metrics}
         self._output_names = list(output_names) if output_names else None
         self._key_names = None  # names by which dicts of targets and predictions are read, for several flat outputs
@@ -83,7 +93,8 @@ class CompileMetrics(Metric):
         if per_output is None:
             known = f"the output names {self._output_names}" if self._output_names else "the outputs"
             raise ValueError(
-                f"Invalid `{argument}`. For a model with {count} outputs it must be a list with one entry (or list) per output, or a dict keyed by {known}; "
+                f"Invalid `{argument}`. For a model with {count} outputs it must be a list with one entry (or list) per output, or a dict keyed by "
+                f"{known}; "
                 f"received: {argument}={given}"
             )
         entries = []
@@ -144,5 +155,7 @@ class CompileMetrics(Metric):
 
     def result(self) -> dict:
         if not self.built:
-            raise ValueError("The compiled metrics have no results yet: they are made when the model first sees data. Call fit() or evaluate() first.")
+            raise ValueError(
+                "The compiled metrics have no results yet: they are made when the model first sees data. Call fit() or evaluate() first."
+            )
         return {name: metric.result() for name, metric in self.named()}

@@ -73,7 +73,9 @@ class LogReader:
             constant = as_python(value)
             self._entries.append((name, lambda: constant))
         else:
-            variable = Variable(np.zeros(value.shape, "float32" if value.dtype in FLOATS else value.dtype), dtype=value.dtype, trainable=False, name=name)
+            variable = Variable(
+                np.zeros(value.shape, "float32" if value.dtype in FLOATS else value.dtype), dtype=value.dtype, trainable=False, name=name
+            )
             variable.path = f"logs/{name}"
             variable.assign(value)
             buffer = variable._buffer

@@ -197,7 +197,8 @@ def run_eager_step(model, mode: str, structure) -> dict:
 
 def _warn_out_of_data() -> None:
     warnings.warn(
-        "Your input ran out of data; interrupting training. Make sure that your dataset or generator can generate at least `steps_per_epoch * epochs` batches. "
+        "Your input ran out of data; interrupting training. Make sure that your dataset or generator can generate at least `steps_per_epoch * "
+        "epochs` batches. "
         "You may need to make it endless.",
         stacklevel=5,
     )

@@ -11,7 +11,6 @@ from nnlite.tensor import Tensor, from_array
 from nnlite.training import logs as logs_module
 from nnlite.training.data import convert
 
-
 # Steps kept per model; data of ever new shapes drops the oldest.
 _MOST_STEPS = 128
 
@@ -26,7 +25,7 @@ class Step:
         result: For predict: the structure of the outputs.
     """
 
-    __slots__ = ("runner", "logs", "refresh", "compiled", "specs")
+    __slots__ = ("compiled", "logs", "refresh", "runner", "specs")
 
     def __init__(self, compiled, logs, refresh):
         self.compiled = compiled
@@ -46,7 +45,15 @@ class StepCache:
     def get(self, model, mode: str, structure, key, specs) -> Step:
         """The step for data of this nesting and these specs."""
         optimizer = model.optimizer if mode == "train" else None
-        full_key = (mode, key, specs, model._revision, model._trainable_signature if mode == "train" else None, optimizer, getattr(optimizer, "_revision", 0))
+        full_key = (
+            mode,
+            key,
+            specs,
+            model._revision,
+            model._trainable_signature if mode == "train" else None,
+            optimizer,
+            getattr(optimizer, "_revision", 0),
+        )
         step = self._steps.get(full_key)
         if step is None:
             self._forget_old(model._revision)

@@ -42,15 +42,26 @@ class Trainer(StepMethods, BatchMethods):
 
     # Compiling.
 
-    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, run_eagerly=False, steps_per_execution=1,
-                jit_compile="auto", auto_scale_loss=True):
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        weighted_metrics=None,
+        run_eagerly=False,
+        steps_per_execution=1,
+        jit_compile="auto",
+        auto_scale_loss=True,
+    ):
         """Says how the model is to be trained.
 
         Args:
             optimizer: A name or an Optimizer.
             loss: A name, function or Loss; a list or dict of these for several outputs; None when losses come from `add_loss`.
             loss_weights: Weights of the outputs' losses, as a list or dict.
-            metrics, weighted_metrics: Lists of names, functions or Metrics, or a list or dict of lists for several outputs. The latter use sample weights.
+            metrics, weighted_metrics: Lists of names, functions or Metrics, or a list or dict of lists for several outputs.
+                The latter use sample weights.
             run_eagerly: Whether steps run op by op in Python, e.g. to debug.
             steps_per_execution: Batches between two calls of batch callbacks.
             jit_compile: Accepted for familiarity; steps are always compiled unless `run_eagerly`.
@@ -66,14 +77,29 @@ class Trainer(StepMethods, BatchMethods):
         if isinstance(loss, str) and loss.lower() not in ("crossentropy", "ce"):
             losses.get(loss)  # an unknown name raises here, not in fit
         self.__dict__.update(
-            optimizer=found, loss=loss, run_eagerly=bool(run_eagerly), steps_per_execution=steps_per_execution, stop_training=False, compiled=True,
+            optimizer=found,
+            loss=loss,
+            run_eagerly=bool(run_eagerly),
+            steps_per_execution=steps_per_execution,
+            stop_training=False,
+            compiled=True,
             _compile_loss=None if loss is None else CompileLoss(loss, loss_weights, names),
             _compile_metrics=None if metrics is None and weighted_metrics is None else CompileMetrics(metrics, weighted_metrics, names),
             _loss_tracker=Mean(name="loss"),
             _jit_compile=not run_eagerly if jit_compile == "auto" else bool(jit_compile),
-            _step_cache=StepCache(), _fast_predict_entries={}, _steps_by_shape={},
-            _compile_arguments=dict(optimizer=found, loss=loss, loss_weights=loss_weights, metrics=metrics, weighted_metrics=weighted_metrics,
-                                    run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile),
+            _step_cache=StepCache(),
+            _fast_predict_entries={},
+            _steps_by_shape={},
+            _compile_arguments=dict(
+                optimizer=found,
+                loss=loss,
+                loss_weights=loss_weights,
+                metrics=metrics,
+                weighted_metrics=weighted_metrics,
+                run_eagerly=run_eagerly,
+                steps_per_execution=steps_per_execution,
+                jit_compile=jit_compile,
+            ),
         )
 
     @property
@@ -95,8 +121,11 @@ class Trainer(StepMethods, BatchMethods):
     def compile_from_config(self, config) -> None:
         """Compiles with the result of `get_compile_config`."""
         if type(self).compile is not Trainer.compile:
-            warnings.warn("`compile()` was not called as part of model loading because the model's `compile()` method is custom. Call it yourself, "
-                          "or also override get_compile_config() and compile_from_config().", stacklevel=3)
+            warnings.warn(
+                "`compile()` was not called as part of model loading because the model's `compile()` method is custom. Call it yourself, "
+                "or also override get_compile_config() and compile_from_config().",
+                stacklevel=3,
+            )
             return
         from nnlite.saving import deserialize_keras_object
 
@@ -106,8 +135,25 @@ class Trainer(StepMethods, BatchMethods):
 
     # Fit, evaluate, predict.
 
-    def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0, validation_data=None, shuffle=True,
-            class_weight=None, sample_weight=None, initial_epoch=0, steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1):
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_batch_size=None,
+        validation_freq=1,
+    ):
         """Trains the model for a number of epochs.
 
         Args:
@@ -123,7 +169,8 @@ class Trainer(StepMethods, BatchMethods):
             class_weight: Dict of class -> weight of its samples.
             sample_weight: Weights of the samples.
             steps_per_epoch: Steps of an epoch; needed for endless data.
-            validation_steps, validation_batch_size, validation_freq: The same for validation; it runs every so many epochs, or in the epochs of a list.
+            validation_steps, validation_batch_size, validation_freq: The same for validation; it runs every so many epochs, or in the
+                epochs of a list.
 
         Returns:
             A History: `history.history["loss"]` has one value per epoch.
@@ -221,7 +268,9 @@ def _check_fit(epochs, steps_per_epoch, validation_freq) -> None:
     if steps_per_epoch is not None and steps_per_epoch < 1:
         raise ValueError(f"`steps_per_epoch` must be at least 1, or None for all data; received steps_per_epoch={steps_per_epoch!r}.")
     if not isinstance(validation_freq, (int, list, tuple, set)):
-        raise ValueError(f"Expected `validation_freq` to be a list or int. Received: validation_freq={validation_freq} of the type {type(validation_freq)}.")
+        raise ValueError(
+            f"Expected `validation_freq` to be a list or int. Received: validation_freq={validation_freq} of the type {type(validation_freq)}."
+        )
 
 
 def _is_due(epoch: int, validation_freq) -> bool:

@@ -19,8 +19,19 @@ def cache_folder() -> pathlib.Path:
     return pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras")
 
 
-def get_file(fname=None, origin=None, untar=False, md5_hash=None, file_hash=None, cache_subdir="datasets", hash_algorithm="auto", extract=False,
-             archive_format="auto", cache_dir=None, force_download=False):
+def get_file(
+    fname=None,
+    origin=None,
+    untar=False,
+    md5_hash=None,
+    file_hash=None,
+    cache_subdir="datasets",
+    hash_algorithm="auto",
+    extract=False,
+    archive_format="auto",
+    cache_dir=None,
+    force_download=False,
+):
     """Returns the path of a file, downloading it from `origin` when it is not in the cache.
 
     Args:
@@ -75,11 +86,17 @@ def download(origin: str, target: pathlib.Path, file_hash: str | None, algorithm
         with os.fdopen(handle, "wb") as out, urllib.request.urlopen(origin, timeout=60) as response:
             shutil.copyfileobj(response, out, 1 << 20)
         if file_hash and not hash_matches(temporary, file_hash, algorithm):
-            raise ValueError(f"The download of {origin} does not match its expected hash {file_hash}: the file is damaged or was changed. Nothing was kept; try again.")
+            raise ValueError(
+                f"The download of {origin} does not match its expected hash {file_hash}: the file is damaged or was changed. Nothing was kept; try "
+                "again."
+            )
         os.replace(temporary, target)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
-        raise OSError(f"{target.name} is not in {target.parent} and could not be downloaded from {origin}: {reason}. Put the file there yourself, or set NNLITE_DATA to a folder that holds it.") from error
+        raise OSError(
+            f"{target.name} is not in {target.parent} and could not be downloaded from {origin}: {reason}. Put the file there yourself, or set "
+            "NNLITE_DATA to a folder that holds it."
+        ) from error
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
@@ -112,6 +129,8 @@ def _extract_tar_safely(file: tarfile.TarFile, folder: pathlib.Path) -> None:
     for member in file.getmembers():
         inside = (root / member.name).resolve().is_relative_to(root)
         if not inside or not (member.isfile() or member.isdir()):
-            raise ValueError(f"The archive {file.name} holds {member.name!r}, which is a link or lies outside the archive's folder. It was not unpacked.")
+            raise ValueError(
+                f"The archive {file.name} holds {member.name!r}, which is a link or lies outside the archive's folder. It was not unpacked."
+            )
         members.append(member)
     file.extractall(root, members=members)

@@ -31,7 +31,10 @@ def to_categorical(x, num_classes=None):
     labels = labels.reshape(-1)
     classes = num_classes or int(labels.max()) + 1
     if labels.size and (labels.max() >= classes or labels.min() < 0):
-        raise IndexError(f"to_categorical() needs labels from 0 to num_classes - 1; received labels from {labels.min()} to {labels.max()} with num_classes={classes}. Leave num_classes out, or fix the labels.")
+        raise IndexError(
+            f"to_categorical() needs labels from 0 to num_classes - 1; received labels from {labels.min()} to {labels.max()} with "
+            f"num_classes={classes}. Leave num_classes out, or fix the labels."
+        )
     one_hot = np.zeros((labels.size, classes))
     one_hot[np.arange(labels.size), labels] = 1.0
     return one_hot.reshape(*shape, classes)

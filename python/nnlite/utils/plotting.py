@@ -30,12 +30,27 @@ class Dot:
             return
         program = shutil.which("dot")
         if program is None:
-            raise ImportError(f"plot_model() needs Graphviz's `dot` program to write {os.fspath(path)!r}; it was not found. Install Graphviz, or write a `.dot` file.")
+            raise ImportError(
+                f"plot_model() needs Graphviz's `dot` program to write {os.fspath(path)!r}; it was not found. Install Graphviz, or write a `.dot` "
+                "file."
+            )
         subprocess.run([program, f"-T{format}", "-o", os.fspath(path)], input=self.to_string(), text=True, check=True)
 
 
-def model_to_dot(model, show_shapes=False, show_dtype=False, show_layer_names=True, rankdir="TB", expand_nested=False, dpi=200, subgraph=False,
-                 show_layer_activations=False, show_trainable=False, splines="ortho", **kwargs) -> Dot:
+def model_to_dot(
+    model,
+    show_shapes=False,
+    show_dtype=False,
+    show_layer_names=True,
+    rankdir="TB",
+    expand_nested=False,
+    dpi=200,
+    subgraph=False,
+    show_layer_activations=False,
+    show_trainable=False,
+    splines="ortho",
+    **kwargs,
+) -> Dot:
     """The layers of a model and how they are connected.
 
     Args:
@@ -55,19 +70,46 @@ def model_to_dot(model, show_shapes=False, show_dtype=False, show_layer_names=Tr
         raise ValueError(f"The model {model.name!r} has not been built yet, so its layers are not known. Call it on data, or build it, first.")
     dot = Dot(rankdir, dpi, splines)
     for layer in model.layers:
-        dot.lines.append(f'n{id(layer)} [label="{_label(layer, show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable)}"];')
+        dot.lines.append(
+            f'n{id(layer)} [label="{_label(layer, show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable)}"];'
+        )
     dot.lines += [f"n{id(a)} -> n{id(b)};" for a, b in _edges(model)]
     return dot
 
 
-def plot_model(model, to_file="model.png", show_shapes=False, show_dtype=False, show_layer_names=False, rankdir="TB", expand_nested=False, dpi=200,
-               show_layer_activations=False, show_trainable=False, splines="ortho", **kwargs) -> None:
+def plot_model(
+    model,
+    to_file="model.png",
+    show_shapes=False,
+    show_dtype=False,
+    show_layer_names=False,
+    rankdir="TB",
+    expand_nested=False,
+    dpi=200,
+    show_layer_activations=False,
+    show_trainable=False,
+    splines="ortho",
+    **kwargs,
+) -> None:
     """Writes a drawing of the model. `.dot` files are plain text; other formats need Graphviz.
 
     Raises:
         ImportError: The format needs Graphviz, which is not installed.
     """
-    dot = model_to_dot(model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, False, show_layer_activations, show_trainable, splines, **kwargs)
+    dot = model_to_dot(
+        model,
+        show_shapes,
+        show_dtype,
+        show_layer_names,
+        rankdir,
+        expand_nested,
+        dpi,
+        False,
+        show_layer_activations,
+        show_trainable,
+        splines,
+        **kwargs,
+    )
     dot.write(to_file, os.fspath(to_file).rpartition(".")[2].lower() or "png")
 
 

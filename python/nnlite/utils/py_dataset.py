@@ -34,7 +34,8 @@ class PyDataset:
     def _setting(self, name: str):
         if name not in self.__dict__:
             warnings.warn(
-                f"{type(self).__name__}: a PyDataset's constructor should call super().__init__(**kwargs); its arguments are workers, use_multiprocessing and max_queue_size. "
+                f"{type(self).__name__}: a PyDataset's constructor should call super().__init__(**kwargs); its arguments are workers, "
+                "use_multiprocessing and max_queue_size. "
                 "Do not pass these to fit(), which ignores them.",
                 stacklevel=3,
             )

@@ -24,7 +24,10 @@ def pad_sequences(sequences, maxlen=None, dtype="int32", padding="pre", truncati
         raise ValueError(f"pad_sequences() takes a list of sequences; received {sequences!r} of type {type(sequences).__name__}.")
     for i, sequence in enumerate(sequences):
         if not hasattr(sequence, "__len__"):
-            raise ValueError(f"pad_sequences() takes a list of sequences; item {i} is {sequence!r} of type {type(sequence).__name__}. Put single sequences into a list.")
+            raise ValueError(
+                f"pad_sequences() takes a list of sequences; item {i} is {sequence!r} of type {type(sequence).__name__}. Put single sequences into "
+                "a list."
+            )
     dtype = object if isinstance(value, str) and np.dtype(dtype) != object and not np.issubdtype(dtype, np.str_) else dtype
     maxlen = max(map(len, sequences), default=0) if maxlen is None else maxlen
     shape = next((np.asarray(s).shape[1:] for s in sequences if len(s)), ())
@@ -36,7 +39,7 @@ def pad_sequences(sequences, maxlen=None, dtype="int32", padding="pre", truncati
         if kept.shape[1:] != shape:
             raise ValueError(f"pad_sequences() takes items of one shape; those of sequence {i} have shape {kept.shape[1:]}, expected {shape}.")
         if padding == "pre":
-            padded[i, -len(kept):] = kept
+            padded[i, -len(kept) :] = kept
         else:
             padded[i, : len(kept)] = kept
     return padded

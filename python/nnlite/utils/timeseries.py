@@ -23,8 +23,19 @@ class _Windows(PyDataset):
         return (windows,) if self._targets is None else (windows, self._targets[starts])
 
 
-def timeseries_dataset_from_array(data, targets, sequence_length, sequence_stride=1, sampling_rate=1, batch_size=128, shuffle=False, seed=None, start_index=None,
-                                  end_index=None, format=None):
+def timeseries_dataset_from_array(
+    data,
+    targets,
+    sequence_length,
+    sequence_stride=1,
+    sampling_rate=1,
+    batch_size=128,
+    shuffle=False,
+    seed=None,
+    start_index=None,
+    end_index=None,
+    format=None,
+):
     """Windows of a series as a PyDataset of batches (windows, targets), for fit and predict.
 
     Args:
@@ -48,7 +59,10 @@ def timeseries_dataset_from_array(data, targets, sequence_length, sequence_strid
             raise ValueError(f"`{name}` must be greater than 0 and lower than the length of the data, {len(data)}; received {name}={value}.")
     first, end = start_index or 0, len(data) if end_index is None else end_index
     if not 0 <= first < end <= len(data):
-        raise ValueError(f"`start_index` and `end_index` must be in order within the data of length {len(data)}; received start_index={start_index}, end_index={end_index}.")
+        raise ValueError(
+            f"`start_index` and `end_index` must be in order within the data of length {len(data)}; received start_index={start_index}, "
+            f"end_index={end_index}."
+        )
     last_start = end - first - (sequence_length - 1) * sampling_rate
     if targets is not None:
         targets = np.asarray(targets)[first:]

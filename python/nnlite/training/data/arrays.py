@@ -26,7 +26,9 @@ class ArrayData:
 
     def __init__(self, x, y=None, sample_weight=None, batch_size=None, steps=None, shuffle=False, class_weight=None):
         if sample_weight is not None and class_weight is not None:
-            raise ValueError("You cannot give `class_weight` and `sample_weight` at the same time. Multiply the class weights into the sample weights.")
+            raise ValueError(
+                "You cannot give `class_weight` and `sample_weight` at the same time. Multiply the class weights into the sample weights."
+            )
         x, y, sample_weight = (convert.convert_structure(part, name) for part, name in zip((x, y, sample_weight), _PARTS))
         if class_weight is not None:
             sample_weight = class_weights_to_samples(y, class_weight)
@@ -104,7 +106,10 @@ def _common_rows(structure) -> int:
 def split_validation(x, y, sample_weight, validation_split):
     """((x, y, sample_weight) of the first rows, and of the last `validation_split` share)."""
     if isinstance(validation_split, bool) or not 0 < validation_split < 1:
-        raise ValueError(f"`validation_split` must be between 0 and 1; received validation_split={validation_split!r}. E.g. 0.2 keeps the last fifth for validation.")
+        raise ValueError(
+            f"`validation_split` must be between 0 and 1; received validation_split={validation_split!r}. E.g. 0.2 keeps the last fifth for "
+            "validation."
+        )
     parts = (x, y, sample_weight)
     foreign = [type(leaf).__name__ for leaf in convert.leaves(parts) if not convert.is_array_like(leaf)]
     if foreign:

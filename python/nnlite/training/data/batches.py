@@ -74,7 +74,9 @@ class PyDatasetData(BatchData):
         if self.class_weight is None or len(batch) < 2:
             return batch
         if len(batch) == 3:
-            raise ValueError("You cannot give `class_weight` together with a dataset that yields sample weights. Multiply the class weights into them.")
+            raise ValueError(
+                "You cannot give `class_weight` together with a dataset that yields sample weights. Multiply the class weights into them."
+            )
         return (*batch, class_weights_to_samples(batch[1], self.class_weight))
 
     def on_epoch_begin(self) -> None:
@@ -115,7 +117,9 @@ def _length(dataset):
 
 def _check_tuple(batch, what: str) -> None:
     if not isinstance(batch, (tuple, list)) or not 1 <= len(batch) <= 3:
-        raise ValueError(f"{what} must give batches as tuples (x,), (x, y) or (x, y, sample_weight); received {str(batch)[:100]} of type {type(batch).__name__}.")
+        raise ValueError(
+            f"{what} must give batches as tuples (x,), (x, y) or (x, y, sample_weight); received {str(batch)[:100]} of type {type(batch).__name__}."
+        )
 
 
 def standardize(batch, place: str):

@@ -64,7 +64,10 @@ def _unsupported(array: np.ndarray, role: str) -> str:
         fix = "Turn strings into numbers first, e.g. with a StringLookup or TextVectorization layer."
     elif array.dtype.kind == "O":
         kinds = sorted({type(v).__name__ for v in array.reshape(-1)[:100]})
-        fix = f"Its elements are {', '.join(kinds)}: rows of unequal length or mixed columns? Make one array of numbers, e.g. with astype('float32') or pad_sequences()."
+        fix = (
+            f"Its elements are {', '.join(kinds)}: rows of unequal length or mixed columns? "
+            "Make one array of numbers, e.g. with astype('float32') or pad_sequences()."
+        )
     else:
         fix = "Convert it with astype('float32')."
     return f"The data {role} must hold numbers; received an array of dtype {array.dtype} and shape {array.shape}. {fix}"

@@ -12,7 +12,10 @@ def class_weights_to_samples(y, class_weight: dict) -> np.ndarray:
     if not isinstance(class_weight, dict):
         raise ValueError(f"`class_weight` must be a dict of class number -> weight; received {class_weight!r} of type {type(class_weight).__name__}.")
     if isinstance(y, (dict, list, tuple)):
-        raise ValueError(f"`class_weight` is only supported for Models with a single output; received y as a {type(y).__name__}. Use sample_weight with one array per output.")
+        raise ValueError(
+            f"`class_weight` is only supported for Models with a single output; received y as a {type(y).__name__}. Use sample_weight with one "
+            "array per output."
+        )
     y = np.asarray(y)
     if y.ndim > 1:
         y = y.argmax(axis=-1) if y.shape[-1] != 1 else y[..., 0]
@@ -39,7 +42,10 @@ def spread_over_outputs(sample_weight, y):
         return sample_weight
     shape = sample_weight.shape
     if len(shape) != 1 and not (len(shape) == 2 and shape[1] == 1):
-        raise ValueError(f"For a model with several outputs a single `sample_weight` array must have shape (num_samples,); received shape {tuple(shape)}. Give one array per output instead.")
+        raise ValueError(
+            f"For a model with several outputs a single `sample_weight` array must have shape (num_samples,); received shape {tuple(shape)}. Give "
+            "one array per output instead."
+        )
     if isinstance(y, dict):
         return {key: sample_weight for key in y}
     return type(y)([sample_weight for _ in y])
