@@ -6,34 +6,31 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
-#include <string>
 
 namespace nnlite {
 namespace {
 
-constexpr int kNoLimit = 1 << 20;
-
 int affinity_cpus() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : kNoLimit;
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : kNoCpuQuota;
 }
 
-int quota_cpus(double quota, double period) { return quota > 0 && period > 0 ? std::max(1, static_cast<int>(quota / period)) : kNoLimit; }
+int quota_cpus(double quota, double period) { return quota > 0 && period > 0 ? std::max(1, static_cast<int>(quota / period)) : kNoCpuQuota; }
 
 // cgroup v2: "max 100000" or "200000 100000".
 int v2_limit(const std::string& folder) {
   std::ifstream file(folder + "/cpu.max");
   std::string quota;
   double period = 0;
-  if (!(file >> quota >> period) || quota == "max") return kNoLimit;
+  if (!(file >> quota >> period) || quota == "max") return kNoCpuQuota;
   return quota_cpus(std::atof(quota.c_str()), period);
 }
 
 int v1_limit(const std::string& folder) {
   std::ifstream quota_file(folder + "/cpu.cfs_quota_us"), period_file(folder + "/cpu.cfs_period_us");
   double quota = 0, period = 0;
-  if (!(quota_file >> quota) || !(period_file >> period)) return kNoLimit;
+  if (!(quota_file >> quota) || !(period_file >> period)) return kNoCpuQuota;
   return quota_cpus(quota, period);
 }
 
@@ -47,25 +44,25 @@ int limit_upwards(const std::string& root, std::string group, int (*limit)(const
   return least;
 }
 
-int cgroup_cpus() {
-  int least = std::min(v2_limit("/sys/fs/cgroup"), v1_limit("/sys/fs/cgroup/cpu"));
-  std::ifstream file("/proc/self/cgroup");
+}  // namespace
+
+int cgroup_cpus(const std::string& root) {
+  const std::string base = root + "/sys/fs/cgroup";
+  int least = std::min(v2_limit(base), v1_limit(base + "/cpu"));
+  std::ifstream file(root + "/proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {  // "0::/group" (v2) or "4:cpu,cpuacct:/group" (v1)
     std::istringstream fields(line);
     std::string number, controllers, group;
     std::getline(fields, number, ':');
     std::getline(fields, controllers, ':');
     std::getline(fields, group);
-    if (controllers.empty()) least = std::min(least, limit_upwards("/sys/fs/cgroup", group, v2_limit));
-    if (("," + controllers + ",").find(",cpu,") != std::string::npos) {
-      least = std::min({least, limit_upwards("/sys/fs/cgroup/cpu", group, v1_limit), limit_upwards("/sys/fs/cgroup/cpu,cpuacct", group, v1_limit)});
-    }
+    if (controllers.empty()) least = std::min(least, limit_upwards(base, group, v2_limit));
+    if (("," + controllers + ",").find(",cpu,") == std::string::npos) continue;
+    least = std::min({least, limit_upwards(base + "/cpu", group, v1_limit), limit_upwards(base + "/cpu,cpuacct", group, v1_limit)});
   }
   return least;
 }
 
-}  // namespace
-
-int granted_cpus() { return std::max(1, std::min(affinity_cpus(), cgroup_cpus())); }
+int granted_cpus() { return std::max(1, std::min(affinity_cpus(), cgroup_cpus(""))); }
 
 }  // namespace nnlite

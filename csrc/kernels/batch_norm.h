@@ -137,10 +137,10 @@ NN_INLINE void run_phases(const BatchNormState& s, int phase, int64_t begin, int
   for (int i = 0; i < 3; ++i) run_phase(s, i, 0, s.phase_chunks[i], args);
 }
 
-template <class T>
+template <class Item>
 void plan_batch_norm(Prepare& p, const Spec& x, int coefficient_rows, RunFunction run) {
+  using T = NumberOf<Item>;
   BatchNormState* s = static_cast<BatchNormState*>(p.new_state(sizeof(BatchNormState)));
-  const int64_t item = sizeof(T);
   s->channels = x.dim(-1);
   s->count = s->channels > 0 ? x.size() / s->channels : 0;
   s->epsilon = p.get_float("epsilon");
@@ -148,15 +148,15 @@ void plan_batch_norm(Prepare& p, const Spec& x, int coefficient_rows, RunFunctio
   s->rows = s->count / s->fold;
   s->columns = s->channels * s->fold;
   // At least 64 rows keep the partials few, at most 512 keep the sums accurate.
-  const int64_t row_bytes = max_of(1, s->columns * item);
+  const int64_t row_bytes = max_of(1, s->columns * static_cast<int64_t>(sizeof(Item)));
   s->block_rows = min_of(512, max_of(64, 32768 / row_bytes));
   s->blocks = ceil_div(s->rows, s->block_rows) + (s->count > s->rows * s->fold);
   s->chunk_blocks = max_of(1, kChunkBytes / (s->block_rows * row_bytes));
   s->chunk_rows = max_of(4, kChunkBytes / row_bytes / 4 * 4);
   s->chunk_channels = 2 * Vec<T>::kLanes;
-  s->whole = x.size() * item <= kChunkBytes;
+  s->whole = x.size() * static_cast<int64_t>(sizeof(Item)) <= kChunkBytes;
   p.set_run(run);
-  p.need_scratch(static_cast<size_t>((s->blocks * kPartials + coefficient_rows) * s->columns * item));
+  p.need_scratch(static_cast<size_t>((s->blocks * kPartials + coefficient_rows) * s->columns) * sizeof(T));
   s->phase_chunks[0] = ceil_div(s->blocks, s->chunk_blocks);
   s->phase_chunks[1] = ceil_div(s->channels, s->chunk_channels);
   s->phase_chunks[2] = s->rows / s->chunk_rows + 1;  // the left-over rows go with the last
@@ -178,7 +178,9 @@ inline void check_like(const Prepare& p, const Spec& spec, const Spec& x, const 
 
 inline void check_floats(const Prepare& p, const Spec& x) {
   if (x.rank < 1) p.fail("x must have a last axis to hold the channels");
-  if (x.dtype != DType::kFloat32 && x.dtype != DType::kFloat64) p.fail("x must be float32 or float64, got %s", dtype_name(x.dtype));
+  if (x.dtype != DType::kFloat32 && x.dtype != DType::kFloat64 && x.dtype != DType::kBFloat16) {
+    p.fail("x must be float32, float64 or bfloat16, got %s", dtype_name(x.dtype));
+  }
 }
 
 }  // namespace

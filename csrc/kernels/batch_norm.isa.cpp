@@ -14,14 +14,14 @@ constexpr int kMean = 0, kScale = 1, kShift = 2;
 // Of every column of a block: a value near the mean, what the mean is beyond that value, and the sum of squares around the mean. In two parts the
 // mean keeps its digits when it is far from zero. The value near the mean is that of the block's first rows, an eighth of all: if they are D off the mean
 // of the block, they alone bring the sum of squares to n D^2 / 8, so subtracting n D^2 from the sum around the value loses at most three bits.
-template <class T>
-void block_moments(const T* x, const Block& block, T* center_out, T* shift_out, T* squares_out) {
+template <class Item, class T>
+void block_moments(const Item* x, const Block& block, T* center_out, T* shift_out, T* squares_out) {
   constexpr int kLanes = Vec<T>::kLanes;
   const int64_t stride = block.columns, rows = block.rows, first_rows = ceil_div(rows, 8);
   const Vec<T> count = splat(static_cast<T>(rows)), first_count = splat(static_cast<T>(first_rows));
   for_strips<T>(block.columns, [=](int64_t j, int n, auto strip) __attribute__((always_inline)) {
     using S = decltype(strip);
-    const T* p = x + j;
+    const Item* p = x + j;
     Sums<T, S> sums, deviations, squares;
     sums.clear();
     deviations.clear();
@@ -46,10 +46,11 @@ void block_moments(const T* x, const Block& block, T* center_out, T* shift_out, 
 }
 
 // Combines the moments of the channels [first, last) and writes the outputs and the coefficients of the last phase.
-template <class T>
+template <class Item>
 void combine_moments(const BatchNormState& s, int64_t first, int64_t last, const StepArgs& args) {
+  using T = NumberOf<Item>;
   constexpr int kLanes = Vec<T>::kLanes;
-  const T *gamma = static_cast<const T*>(args.in[1]), *beta = static_cast<const T*>(args.in[2]);
+  const Item *gamma = static_cast<const Item*>(args.in[1]), *beta = static_cast<const Item*>(args.in[2]);
   T* coefficients = coefficients_of<T>(s, args.scratch);
   const double inverse = 1.0 / static_cast<double>(s.count);
   for (int64_t j = first; j < last; j += kLanes) {
@@ -71,21 +72,22 @@ void combine_moments(const BatchNormState& s, int64_t first, int64_t last, const
           squares, mean_of(partial), widen(load_part(partial + 2 * s.columns, n)), mean);
     });
     const Wide<T> variance = map_wide([=](auto q) { return q * splat(inverse); }, squares);
-    const Wide<T> scale = map_wide([&](auto v, auto g) { return g / sqrt(v + splat(s.epsilon)); }, variance, widen(load_part(gamma + j, n)));
+    const Wide<T> scale = map_wide([&](auto v, auto g) { return g / sqrt(v + splat(s.epsilon)); }, variance, widen(load_lanes<false>(gamma + j, n)));
     const Vec<T> mean_out = narrow(mean);
-    const Wide<T> shift = map_wide([](auto b, auto m, auto rounded, auto a) { return fma(rounded - m, a, b); }, widen(load_part(beta + j, n)), mean,
+    const Wide<T> shift = map_wide([](auto b, auto m, auto rounded, auto a) { return fma(rounded - m, a, b); }, widen(load_lanes<false>(beta + j, n)), mean,
                                    widen(mean_out), scale);
-    store_part(static_cast<T*>(args.out[1]) + j, mean_out, n);
-    store_part(static_cast<T*>(args.out[2]) + j, narrow(variance), n);
+    store_lanes<false>(static_cast<Item*>(args.out[1]) + j, mean_out, n);
+    store_lanes<false>(static_cast<Item*>(args.out[2]) + j, narrow(variance), n);
     put_coefficient(s, coefficients, kMean, j, mean_out, n);
     put_coefficient(s, coefficients, kScale, j, narrow(scale), n);
     put_coefficient(s, coefficients, kShift, j, narrow(shift), n);
   }
 }
 
-template <class T>
+template <class Item>
 void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, const StepArgs& args) {
-  const T* x = static_cast<const T*>(args.in[0]);
+  using T = NumberOf<Item>;
+  const Item* x = static_cast<const Item*>(args.in[0]);
   if (phase == 0) {
     for (int64_t b = begin * s.chunk_blocks; b < min_of(end * s.chunk_blocks, s.blocks); ++b) {
       T* partial = partial_of<T>(s, args.scratch, b);
@@ -93,9 +95,9 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
       block_moments(x + block.start, block, partial, partial + s.columns, partial + 2 * s.columns);
     }
   } else if (phase == 1) {
-    combine_moments<T>(s, begin * s.chunk_channels, min_of(end * s.chunk_channels, s.channels), args);
+    combine_moments<Item>(s, begin * s.chunk_channels, min_of(end * s.chunk_channels, s.channels), args);
   } else {
-    T* y = static_cast<T*>(args.out[0]);
+    Item* y = static_cast<Item*>(args.out[0]);
     const T* coefficients = coefficients_of<T>(s, args.scratch);
     for_quads<T>(s, begin, end, [=](int64_t at, int64_t row, auto rows, int64_t j, int n, auto flag) __attribute__((always_inline)) {
       constexpr bool kFull = decltype(flag)::kFull;
@@ -110,9 +112,9 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
   }
 }
 
-template <class T>
+template <class Item>
 void run_batch_norm(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
-  run_phases(*static_cast<const BatchNormState*>(state), phase, begin, end, args, run_phase<T>);
+  run_phases(*static_cast<const BatchNormState*>(state), phase, begin, end, args, run_phase<Item>);
 }
 
 void prepare_batch_norm(Prepare& p) {
@@ -125,8 +127,10 @@ void prepare_batch_norm(Prepare& p) {
   check_channels(p, p.output(2), x, "variance");
   if (x.dtype == DType::kFloat32) {
     plan_batch_norm<float>(p, x, 3, run_batch_norm<float>);
-  } else {
+  } else if (x.dtype == DType::kFloat64) {
     plan_batch_norm<double>(p, x, 3, run_batch_norm<double>);
+  } else {
+    plan_batch_norm<uint16_t>(p, x, 3, run_batch_norm<uint16_t>);
   }
 }
 

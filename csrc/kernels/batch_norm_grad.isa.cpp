@@ -11,8 +11,8 @@ constexpr int kMean = 0, kOfDy = 1, kOfX = 2, kConstant = 3, kCoefficients = 4;
 constexpr int kX = 0, kDy = 1, kGamma = 2, kMeanInput = 3, kVariance = 4;
 
 // Sums of dy and dy (x - mean) over every column of a block; `mean` has a value for every column.
-template <class T>
-void block_sums(const T* x, const T* dy, const T* mean, const Block& block, T* dy_out, T* dyx_out) {
+template <class Item, class T>
+void block_sums(const Item* x, const Item* dy, const T* mean, const Block& block, T* dy_out, T* dyx_out) {
   constexpr int kLanes = Vec<T>::kLanes;
   const int64_t stride = block.columns, rows = block.rows;
   for_strips<T>(block.columns, [=](int64_t j, int n, auto strip) __attribute__((always_inline)) {
@@ -37,26 +37,39 @@ void block_sums(const T* x, const T* dy, const T* mean, const Block& block, T* d
   });
 }
 
-template <class T>
-void sum_blocks(const BatchNormState& s, int64_t begin, int64_t end, const StepArgs& args) {
-  const T* mean = static_cast<const T*>(args.in[kMeanInput]);
-  T folded[4 * Vec<T>::kLanes];
-  if (s.fold > 1) {
-    for (int64_t j = 0; j < s.columns; ++j) folded[j] = mean[j % s.channels];
-    mean = folded;
+// A mean for every column, made in the thread's scratch where the input does not have that form.
+template <class Item>
+const NumberOf<Item>* column_means(const BatchNormState& s, const StepArgs& args) {
+  const Item* mean = static_cast<const Item*>(args.in[kMeanInput]);
+  if constexpr (sizeof(Item) > 2) {
+    if (s.fold == 1) return mean;
   }
+  NumberOf<Item>* all = static_cast<NumberOf<Item>*>(args.thread_scratch);
+  for (int64_t f = 0; f < s.fold; ++f) {
+    for (int64_t j = 0; j < s.channels; ++j) all[f * s.channels + j] = to_number(mean[j]);
+  }
+  return all;
+}
+
+template <class Item>
+void sum_blocks(const BatchNormState& s, int64_t begin, int64_t end, const StepArgs& args) {
+  using T = NumberOf<Item>;
+  const T* mean = column_means<Item>(s, args);
   for (int64_t b = begin; b < end; ++b) {
     const Block block = block_at(s, b);
     T* partial = partial_of<T>(s, args.scratch, b);
-    block_sums(static_cast<const T*>(args.in[kX]) + block.start, static_cast<const T*>(args.in[kDy]) + block.start, mean, block, partial, partial + s.columns);
+    const Item *x = static_cast<const Item*>(args.in[kX]), *dy = static_cast<const Item*>(args.in[kDy]);
+    block_sums(x + block.start, dy + block.start, mean, block, partial, partial + s.columns);
   }
 }
 
 // Combines the sums of the channels [first, last) and writes dgamma, dbeta and the coefficients of the last phase.
-template <class T>
+template <class Item>
 void combine_sums(const BatchNormState& s, int64_t first, int64_t last, const StepArgs& args) {
+  using T = NumberOf<Item>;
   constexpr int kLanes = Vec<T>::kLanes;
-  const T *gamma = static_cast<const T*>(args.in[kGamma]), *mean = static_cast<const T*>(args.in[kMeanInput]), *variance = static_cast<const T*>(args.in[kVariance]);
+  const Item *gamma = static_cast<const Item*>(args.in[kGamma]), *mean = static_cast<const Item*>(args.in[kMeanInput]);
+  const Item* variance = static_cast<const Item*>(args.in[kVariance]);
   T* coefficients = coefficients_of<T>(s, args.scratch);
   const double inverse = 1.0 / static_cast<double>(s.count);
   for (int64_t j = first; j < last; j += kLanes) {
@@ -67,26 +80,28 @@ void combine_sums(const BatchNormState& s, int64_t first, int64_t last, const St
       dbeta = map_wide(add, dbeta, widen(load_part(partial, n)));
       products = map_wide(add, products, widen(load_part(partial + s.columns, n)));
     });
-    const Wide<T> rstd = map_wide([&](auto v) { return splat(1.0) / sqrt(v + splat(s.epsilon)); }, widen(load_part(variance + j, n)));
+    const Wide<T> rstd = map_wide([&](auto v) { return splat(1.0) / sqrt(v + splat(s.epsilon)); }, widen(load_lanes<false>(variance + j, n)));
     const auto times = [](auto a, auto b) { return a * b; };
     const auto negative_share = [=](auto a, auto b) { return a * b * splat(-inverse); };
-    const Wide<T> dgamma = map_wide(times, products, rstd), of_dy = map_wide(times, widen(load_part(gamma + j, n)), rstd);
+    const Wide<T> dgamma = map_wide(times, products, rstd), of_dy = map_wide(times, widen(load_lanes<false>(gamma + j, n)), rstd);
     const Wide<T> of_x = map_wide(negative_share, map_wide(times, of_dy, rstd), dgamma), constant = map_wide(negative_share, of_dy, dbeta);
-    store_part(static_cast<T*>(args.out[1]) + j, narrow(dgamma), n);
-    store_part(static_cast<T*>(args.out[2]) + j, narrow(dbeta), n);
-    put_coefficient(s, coefficients, kMean, j, load_part(mean + j, n), n);
+    store_lanes<false>(static_cast<Item*>(args.out[1]) + j, narrow(dgamma), n);
+    store_lanes<false>(static_cast<Item*>(args.out[2]) + j, narrow(dbeta), n);
+    put_coefficient(s, coefficients, kMean, j, load_lanes<false>(mean + j, n), n);
     put_coefficient(s, coefficients, kOfDy, j, narrow(of_dy), n);
     put_coefficient(s, coefficients, kOfX, j, narrow(of_x), n);
     put_coefficient(s, coefficients, kConstant, j, narrow(constant), n);
   }
 }
 
-template <class T>
+template <class Item>
 void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, const StepArgs& args) {
-  if (phase == 0) return sum_blocks<T>(s, begin * s.chunk_blocks, min_of(end * s.chunk_blocks, s.blocks), args);
-  if (phase == 1) return combine_sums<T>(s, begin * s.chunk_channels, min_of(end * s.chunk_channels, s.channels), args);
-  const T *x = static_cast<const T*>(args.in[kX]), *dy = static_cast<const T*>(args.in[kDy]), *coefficients = coefficients_of<T>(s, args.scratch);
-  T* dx = static_cast<T*>(args.out[0]);
+  using T = NumberOf<Item>;
+  if (phase == 0) return sum_blocks<Item>(s, begin * s.chunk_blocks, min_of(end * s.chunk_blocks, s.blocks), args);
+  if (phase == 1) return combine_sums<Item>(s, begin * s.chunk_channels, min_of(end * s.chunk_channels, s.channels), args);
+  const Item *x = static_cast<const Item*>(args.in[kX]), *dy = static_cast<const Item*>(args.in[kDy]);
+  const T* coefficients = coefficients_of<T>(s, args.scratch);
+  Item* dx = static_cast<Item*>(args.out[0]);
   for_quads<T>(s, begin, end, [=](int64_t at, int64_t row, auto rows, int64_t j, int n, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;
     const T* c = coefficients + j;
@@ -100,9 +115,9 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
   });
 }
 
-template <class T>
+template <class Item>
 void run_batch_norm_grad(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
-  run_phases(*static_cast<const BatchNormState*>(state), phase, begin, end, args, run_phase<T>);
+  run_phases(*static_cast<const BatchNormState*>(state), phase, begin, end, args, run_phase<Item>);
 }
 
 void prepare_batch_norm_grad(Prepare& p) {
@@ -117,9 +132,13 @@ void prepare_batch_norm_grad(Prepare& p) {
   check_channels(p, p.output(2), x, "dbeta");
   if (x.dtype == DType::kFloat32) {
     plan_batch_norm<float>(p, x, kCoefficients, run_batch_norm_grad<float>);
-  } else {
+  } else if (x.dtype == DType::kFloat64) {
     plan_batch_norm<double>(p, x, kCoefficients, run_batch_norm_grad<double>);
+  } else {
+    plan_batch_norm<uint16_t>(p, x, kCoefficients, run_batch_norm_grad<uint16_t>);
   }
+  // One double or float for every channel (column_means): no folded row is longer than four vectors.
+  p.need_thread_scratch(static_cast<size_t>(x.dim(-1)) * sizeof(double) + 256);
 }
 
 NN_KERNEL("batch_norm_grad", prepare_batch_norm_grad);

@@ -76,10 +76,6 @@ NN_INLINE void reduce_rows(const BatchSums<float>& batch, int rows, float* sums)
 #endif
 
 // Calls body(first column, lanes, sum, whole) for the vectors of a row; the tail goes to sum 0.
-template <bool value>
-struct Whole {
-  static constexpr bool kFull = value;
-};
 template <class T, class Body>
 NN_INLINE void for_row(int64_t columns, Body body) {
   constexpr int kLanes = Vec<T>::kLanes;
@@ -121,15 +117,15 @@ NN_INLINE void finish_moments(int rows, T inverse, T epsilon, RowMoments<T>& m) 
   }
 }
 
-template <class T>
-NN_INLINE void row_sum(const T* x, int64_t columns, T* lanes) {
+template <class Item, class T>
+NN_INLINE void row_sum(const Item* x, int64_t columns, T* lanes) {
   RowSum<T> sums;
   for_row<T>(columns, [&](int64_t j, int n, int k, auto flag) __attribute__((always_inline)) { sums.v[k] += load_lanes<decltype(flag)::kFull>(x + j, n); });
   store(lanes, sums.total());
 }
 
-template <class T>
-NN_INLINE void row_deviations(const T* x, int64_t columns, T center, T* sum_lanes, T* square_lanes) {
+template <class Item, class T>
+NN_INLINE void row_deviations(const Item* x, int64_t columns, T center, T* sum_lanes, T* square_lanes) {
   RowSum<T> deviations, squares;
   for_row<T>(columns, [&](int64_t j, int n, int k, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;
@@ -142,8 +138,8 @@ NN_INLINE void row_deviations(const T* x, int64_t columns, T center, T* sum_lane
   store(square_lanes, squares.total());
 }
 
-template <int rows, class T>
-NN_INLINE void write_rows(const T* x, const T* gamma, const T* beta, int64_t columns, int first, const RowMoments<T>& m, T* y) {
+template <int rows, class Item, class T>
+NN_INLINE void write_rows(const Item* x, const Item* gamma, const Item* beta, int64_t columns, int first, const RowMoments<T>& m, Item* y) {
   Vec<T> center[rows], shift[rows], rstd[rows];
 #pragma GCC unroll 4
   for (int r = 0; r < rows; ++r) {
@@ -162,8 +158,8 @@ NN_INLINE void write_rows(const T* x, const T* gamma, const T* beta, int64_t col
   });
 }
 
-template <class T>
-NN_INLINE void long_rows(const T* x, const T* gamma, const T* beta, int64_t columns, int rows, T epsilon, RowMoments<T>& m, T* y) {
+template <class Item, class T>
+NN_INLINE void long_rows(const Item* x, const Item* gamma, const Item* beta, int64_t columns, int rows, T epsilon, RowMoments<T>& m, Item* y) {
   const T inverse = T(1) / static_cast<T>(columns);
   for (int r = 0; r < rows; ++r) row_sum(x + r * columns, columns, m.first.lanes[r]);
   find_centers(rows, inverse, m);
@@ -175,14 +171,16 @@ NN_INLINE void long_rows(const T* x, const T* gamma, const T* beta, int64_t colu
 }
 
 // The same for rows of kVectors vectors, the last one of up to kLanes lanes: no loops within a row, gamma and beta in registers.
-template <int kVectors, class T>
-NN_INLINE void short_rows(const T* x, const T* gamma, const T* beta, int64_t columns, int rows, T epsilon, RowMoments<T>& m, T* y) {
+template <int kVectors, class Item, class T>
+NN_INLINE void short_rows(const Item* x, const Item* gamma, const Item* beta, int64_t columns, int rows, T epsilon, RowMoments<T>& m, Item* y) {
   constexpr int kLanes = Vec<T>::kLanes, kLast = kVectors - 1;
   const int tail = static_cast<int>(columns - kLast * kLanes);
   const Mask<T> inside = first_lanes<T>(tail);
   const Vec<T> zero = Vec<T>::zero();
   const T inverse = T(1) / static_cast<T>(columns);
-  const auto vector = [=](const T* row, int k) __attribute__((always_inline)) { return k < kLast ? load(row + k * kLanes) : load_part(row + k * kLanes, tail); };
+  const auto vector = [=](const Item* row, int k) __attribute__((always_inline)) {
+    return k < kLast ? load_lanes<true>(row + k * kLanes, kLanes) : load_lanes<false>(row + k * kLanes, tail);
+  };
   for (int r = 0; r < rows; ++r) {
     Vec<T> sum = vector(x + r * columns, 0);
 #pragma GCC unroll 4
@@ -211,52 +209,53 @@ NN_INLINE void short_rows(const T* x, const T* gamma, const T* beta, int64_t col
   }
   for (int r = 0; r < rows; ++r) {
     const Vec<T> center = splat(m.center[r]), shift = splat(m.shift[r]), rstd = splat(m.rstd[r]);
-    T* out = y + r * columns;
+    Item* out = y + r * columns;
 #pragma GCC unroll 4
     for (int k = 0; k < kVectors; ++k) {
       const Vec<T> v = fma(((vector(x + r * columns, k) - center) - shift) * rstd, g[k], b[k]);
       if (k < kLast) {
-        store(out + k * kLanes, v);
+        store_lanes<true>(out + k * kLanes, v, kLanes);
       } else {
-        store_part(out + k * kLanes, v, tail);
+        store_lanes<false>(out + k * kLanes, v, tail);
       }
     }
   }
 }
 
 // kVectors is 0 for rows of more than four vectors.
-template <int kVectors, class T>
+template <int kVectors, class Item>
 void run_layer_norm(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  using T = NumberOf<Item>;
   const LayerNormState& s = *static_cast<const LayerNormState*>(state);
   const int64_t columns = s.columns, last = min_of(end * s.chunk_rows, s.rows);
-  const int64_t batch = columns * static_cast<int64_t>(sizeof(T)) <= kShortRow ? kBatch : 4;
-  const T *gamma = static_cast<const T*>(args.in[1]), *beta = static_cast<const T*>(args.in[2]);
+  const int64_t batch = columns * static_cast<int64_t>(sizeof(Item)) <= kShortRow ? kBatch : 4;
+  const Item *gamma = static_cast<const Item*>(args.in[1]), *beta = static_cast<const Item*>(args.in[2]);
   const T epsilon = static_cast<T>(s.epsilon);
   RowMoments<T> m = {};
   for (int64_t i = begin * s.chunk_rows; i < last; i += batch) {
     const int rows = static_cast<int>(min_of(batch, last - i));
-    const T* x = static_cast<const T*>(args.in[0]) + i * columns;
-    T* y = static_cast<T*>(args.out[0]) + i * columns;
+    const Item* x = static_cast<const Item*>(args.in[0]) + i * columns;
+    Item* y = static_cast<Item*>(args.out[0]) + i * columns;
     if constexpr (kVectors > 0) {
       short_rows<kVectors>(x, gamma, beta, columns, rows, epsilon, m, y);
     } else {
       long_rows(x, gamma, beta, columns, rows, epsilon, m, y);
     }
     for (int r = 0; r < rows; ++r) {
-      static_cast<T*>(args.out[1])[i + r] = m.center[r] + m.shift[r];
-      static_cast<T*>(args.out[2])[i + r] = m.rstd[r];
+      static_cast<Item*>(args.out[1])[i + r] = to_item<Item>(m.center[r] + m.shift[r]);
+      static_cast<Item*>(args.out[2])[i + r] = to_item<Item>(m.rstd[r]);
     }
   }
 }
 
-template <class T>
+template <class Item>
 RunFunction layer_norm_function(int64_t columns) {
-  switch (ceil_div(columns, Vec<T>::kLanes)) {
-    case 1: return run_layer_norm<1, T>;
-    case 2: return run_layer_norm<2, T>;
-    case 3: return run_layer_norm<3, T>;
-    case 4: return run_layer_norm<4, T>;
-    default: return run_layer_norm<0, T>;
+  switch (ceil_div(columns, Vec<NumberOf<Item>>::kLanes)) {
+    case 1: return run_layer_norm<1, Item>;
+    case 2: return run_layer_norm<2, Item>;
+    case 3: return run_layer_norm<3, Item>;
+    case 4: return run_layer_norm<4, Item>;
+    default: return run_layer_norm<0, Item>;
   }
 }
 
@@ -270,8 +269,8 @@ struct RowGradient {
   T mean, rstd, constant, scale;
 };
 
-template <class T>
-NN_INLINE RowGradient<T> row_gradient(const T* x, const T* dy, const T* gamma, T mean, T rstd, int64_t columns) {
+template <class Item, class T>
+NN_INLINE RowGradient<T> row_gradient(const Item* x, const Item* dy, const Item* gamma, T mean, T rstd, int64_t columns) {
   RowSum<T> sums, products;
   for_row<T>(columns, [&](int64_t j, int n, int k, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;
@@ -286,15 +285,16 @@ NN_INLINE RowGradient<T> row_gradient(const T* x, const T* dy, const T* gamma, T
   return {mean, rstd, -(reduce_add(sums.total()) * share), reduce_add(products.total()) * (share * (rstd * rstd))};
 }
 
-template <int rows, class T>
+template <int rows, class Item, class T>
 NN_INLINE void layer_norm_grad_rows(const LayerNormState& s, int64_t first, T* dgamma, T* dbeta, const StepArgs& args) {
   const int64_t columns = s.columns, start = first * columns;
-  const T *x = static_cast<const T*>(args.in[kX]) + start, *dy = static_cast<const T*>(args.in[kDy]) + start, *gamma = static_cast<const T*>(args.in[kGamma]);
-  const T *mean = static_cast<const T*>(args.in[kMean]) + first, *rstd = static_cast<const T*>(args.in[kRstd]) + first;
-  T* dx = static_cast<T*>(args.out[0]) + start;
+  const Item *x = static_cast<const Item*>(args.in[kX]) + start, *dy = static_cast<const Item*>(args.in[kDy]) + start;
+  const Item* gamma = static_cast<const Item*>(args.in[kGamma]);
+  const Item *mean = static_cast<const Item*>(args.in[kMean]) + first, *rstd = static_cast<const Item*>(args.in[kRstd]) + first;
+  Item* dx = static_cast<Item*>(args.out[0]) + start;
   RowGradient<T> m[rows];
 #pragma GCC unroll 4
-  for (int r = 0; r < rows; ++r) m[r] = row_gradient(x + r * columns, dy + r * columns, gamma, mean[r], rstd[r], columns);
+  for (int r = 0; r < rows; ++r) m[r] = row_gradient(x + r * columns, dy + r * columns, gamma, to_number(mean[r]), to_number(rstd[r]), columns);
   for_row<T>(columns, [&](int64_t j, int n, int, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;
     const Vec<T> g = load_lanes<kFull>(gamma + j, n);
@@ -316,18 +316,20 @@ T* gradient_partial(const LayerNormState& s, void* scratch, int64_t chunk) {
   return static_cast<T*>(scratch) + chunk * 2 * s.columns;
 }
 
-template <class T>
+template <class Item>
 void layer_norm_grad_block(const LayerNormState& s, int64_t chunk, const StepArgs& args) {
+  using T = NumberOf<Item>;
   T* partial = gradient_partial<T>(s, args.scratch, chunk);
   memset(partial, 0, static_cast<size_t>(2 * s.columns) * sizeof(T));
   int64_t i = chunk * s.chunk_rows;
   const int64_t last = min_of(i + s.chunk_rows, s.rows);
-  for (; i + 4 <= last; i += 4) layer_norm_grad_rows<4, T>(s, i, partial, partial + s.columns, args);
-  for (; i < last; ++i) layer_norm_grad_rows<1, T>(s, i, partial, partial + s.columns, args);
+  for (; i + 4 <= last; i += 4) layer_norm_grad_rows<4, Item>(s, i, partial, partial + s.columns, args);
+  for (; i < last; ++i) layer_norm_grad_rows<1, Item>(s, i, partial, partial + s.columns, args);
 }
 
-template <class T>
+template <class Item>
 void combine_partials(const LayerNormState& s, int64_t first, int64_t last, const StepArgs& args) {
+  using T = NumberOf<Item>;
   constexpr int kLanes = Vec<T>::kLanes;
   for (int64_t j = first; j < last; j += kLanes) {
     const int n = static_cast<int>(min_of(kLanes, last - j));
@@ -338,28 +340,30 @@ void combine_partials(const LayerNormState& s, int64_t first, int64_t last, cons
       dgamma = map_wide(add, dgamma, widen(load_part(partial, n)));
       dbeta = map_wide(add, dbeta, widen(load_part(partial + s.columns, n)));
     }
-    store_part(static_cast<T*>(args.out[1]) + j, narrow(dgamma), n);
-    store_part(static_cast<T*>(args.out[2]) + j, narrow(dbeta), n);
+    store_lanes<false>(static_cast<Item*>(args.out[1]) + j, narrow(dgamma), n);
+    store_lanes<false>(static_cast<Item*>(args.out[2]) + j, narrow(dbeta), n);
   }
 }
 
-template <class T>
+template <class Item>
 void run_layer_norm_grad(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
   const LayerNormState& s = *static_cast<const LayerNormState*>(state);
   if (s.whole) {
     if (begin == end) return;
-    for (int64_t chunk = 0; chunk < s.chunks; ++chunk) layer_norm_grad_block<T>(s, chunk, args);
-    return combine_partials<T>(s, 0, s.columns, args);
+    for (int64_t chunk = 0; chunk < s.chunks; ++chunk) layer_norm_grad_block<Item>(s, chunk, args);
+    return combine_partials<Item>(s, 0, s.columns, args);
   }
-  if (phase == 1) return combine_partials<T>(s, begin * s.chunk_columns, min_of(end * s.chunk_columns, s.columns), args);
-  for (int64_t chunk = begin; chunk < end; ++chunk) layer_norm_grad_block<T>(s, chunk, args);
+  if (phase == 1) return combine_partials<Item>(s, begin * s.chunk_columns, min_of(end * s.chunk_columns, s.columns), args);
+  for (int64_t chunk = begin; chunk < end; ++chunk) layer_norm_grad_block<Item>(s, chunk, args);
 }
 
 // ---- prepare ----
 
 void check_x(const Prepare& p, const Spec& x) {
   if (x.rank < 1) p.fail("x must have a last axis");
-  if (x.dtype != DType::kFloat32 && x.dtype != DType::kFloat64) p.fail("x must be float32 or float64, got %s", dtype_name(x.dtype));
+  if (x.dtype != DType::kFloat32 && x.dtype != DType::kFloat64 && x.dtype != DType::kBFloat16) {
+    p.fail("x must be float32, float64 or bfloat16, got %s", dtype_name(x.dtype));
+  }
 }
 
 // Checks that `spec` is `x` without its first (or last) axes.
@@ -388,7 +392,9 @@ void prepare_layer_norm(Prepare& p) {
   check_part(p, p.output(2), x, 0, x.rank - 1, "rstd");
   LayerNormState* s = new_layer_norm(p, x, x.dim(-1) * static_cast<int64_t>(dtype_size(x.dtype)));
   s->epsilon = p.get_float("epsilon");
-  p.set_run(x.dtype == DType::kFloat32 ? layer_norm_function<float>(s->columns) : layer_norm_function<double>(s->columns));
+  p.set_run(x.dtype == DType::kFloat32   ? layer_norm_function<float>(s->columns)
+            : x.dtype == DType::kFloat64 ? layer_norm_function<double>(s->columns)
+                                         : layer_norm_function<uint16_t>(s->columns));
   p.add_phase(s->chunks);
 }
 
@@ -406,8 +412,8 @@ void prepare_layer_norm_grad(Prepare& p) {
   LayerNormState* s = new_layer_norm(p, x, 2 * x.dim(-1) * item);
   s->chunk_columns = 128;
   s->whole = 2 * x.size() * item <= kChunkBytes;
-  p.need_scratch(static_cast<size_t>(s->chunks * 2 * s->columns * item));
-  p.set_run(x.dtype == DType::kFloat32 ? run_layer_norm_grad<float> : run_layer_norm_grad<double>);
+  p.need_scratch(static_cast<size_t>(s->chunks * 2 * s->columns) * sizeof(double));
+  p.set_run(x.dtype == DType::kFloat32 ? run_layer_norm_grad<float> : x.dtype == DType::kFloat64 ? run_layer_norm_grad<double> : run_layer_norm_grad<uint16_t>);
   if (s->whole) return p.add_phase(1);
   p.add_phase(s->chunks);
   p.add_phase(ceil_div(s->columns, s->chunk_columns));

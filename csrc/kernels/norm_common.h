@@ -1,29 +1,11 @@
-// Shared by batch and layer normalization: double precision sums of vectors, parts of vectors, masks of tails.
+// Shared by batch and layer normalization: double precision sums of vectors, masks of tails.
 #pragma once
 #include <string.h>
 
-#include "kernels/shape_math.h"
+#include "kernels/lane_items.h"
 
 namespace nnlite::NN_ISA {
 namespace {
-
-// kLanes of T (or the first n of them): whole vectors without a branch on the tail.
-template <bool full, class T>
-NN_INLINE Vec<T> load_lanes(const T* p, int n) {
-  if constexpr (full) {
-    return load(p);
-  } else {
-    return load_part(p, n);
-  }
-}
-template <bool full, class T>
-NN_INLINE void store_lanes(T* p, Vec<T> v, int n) {
-  if constexpr (full) {
-    store(p, v);
-  } else {
-    store_part(p, v, n);
-  }
-}
 
 // The first n lanes.
 template <class T>

@@ -1,6 +1,6 @@
 // Geometry of 2-D pooling over NHWC tensors.
 #pragma once
-#include "kernels/shape_math.h"
+#include "kernels/lane_items.h"
 
 namespace nnlite::NN_ISA {
 namespace {
@@ -66,24 +66,6 @@ inline void check_input_shape(const Prepare& p, const Spec& x) {
 // Rows a chunk when a row moves `row_bytes` bytes.
 inline int64_t rows_per_chunk(int64_t row_bytes) { return max_of(1, kChunkBytes / max_of(1, row_bytes)); }
 
-// Up to kLanes elements of a channel row: whole vectors without a branch on the tail.
-template <bool full, class T>
-NN_INLINE Vec<T> load_channels(const T* p, int n) {
-  if constexpr (full) {
-    return load(p);
-  } else {
-    return load_part(p, n);
-  }
-}
-template <bool full, class T>
-NN_INLINE void store_channels(T* p, Vec<T> v, int n) {
-  if constexpr (full) {
-    store(p, v);
-  } else {
-    store_part(p, v, n);
-  }
-}
-
 // Keeps a loaded vector in its register: GCC would read memory again for every use.
 template <class T>
 NN_INLINE Vec<T> keep(Vec<T> v) {
@@ -93,17 +75,13 @@ NN_INLINE Vec<T> keep(Vec<T> v) {
   return v;
 }
 
-// Calls body(first channel, lanes, flag) for whole vectors and then for the tail.
-template <bool value>
-struct Flag {
-  static constexpr bool kFull = value;
-};
-template <class T, class Body>
+// Calls body(first channel, lanes, Whole) for whole vectors and then for the tail.
+template <class Item, class Body>
 NN_INLINE void for_channels(int64_t c, Body body) {
-  constexpr int kLanes = Vec<T>::kLanes;
+  constexpr int kLanes = Vec<NumberOf<Item>>::kLanes;
   int64_t j = 0;
-  for (; j + kLanes <= c; j += kLanes) body(j, kLanes, Flag<true>());
-  if (j < c) body(j, static_cast<int>(c - j), Flag<false>());
+  for (; j + kLanes <= c; j += kLanes) body(j, kLanes, Whole<true>());
+  if (j < c) body(j, static_cast<int>(c - j), Whole<false>());
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 // take_rows (embedding lookup) and scatter_add_rows (its gradient).
 //
 // scatter_add_rows sums the rows of dy in the order of the ids, whatever the cut: a chunk owns either some columns of all rows or, when rows
-// are short, the rows of one class of ids, and walks all ids in order.
+// are short, the rows of one class of ids, and walks all ids in order. bfloat16 is summed in float32 and rounded once.
+#include "kernels/lane_items.h"
 #include "kernels/movement_common.h"
-#include "simd/vec.h"
 
 namespace nnlite::NN_ISA {
 namespace {
@@ -118,11 +118,12 @@ void prepare_take(Prepare& p) {
 enum class ScatterCut : int { kWhole, kColumns, kClasses };
 
 struct ScatterState {
-  int64_t rows, ids, width;  // the output is [rows, width], dy [ids, width]
-  int64_t bytes;             // of the output
+  int64_t rows, ids, width;  // the sums are [rows, width], dy [ids, width]
+  int64_t bytes;             // of the sums
   int64_t column_chunk;
   int64_t classes, class_shift;
   ScatterCut cut;
+  int sum_phases;  // before sums are rounded
   bool stream;
 };
 
@@ -142,17 +143,20 @@ void clear(const ScatterState& s, int64_t begin, int64_t end, char* out) {
   stream_fence();
 }
 
-template <class T>
-NN_INLINE void add_row(T* to, const T* from, int64_t n) {
-  constexpr int kLanes = Vec<T>::kLanes;
+// Sum is Item, or float for bfloat16.
+template <class Item, class Sum>
+NN_INLINE void add_row(Sum* to, const Item* from, int64_t n) {
+  using Number = NumberOf<Item>;
+  constexpr int kLanes = Vec<Number>::kLanes;
   int64_t j = 0;
-  for (; j + kLanes <= n; j += kLanes) store(to + j, load(to + j) + load(from + j));
-  if (j < n) store_part(to + j, load_part(to + j, static_cast<int>(n - j)) + load_part(from + j, static_cast<int>(n - j)), static_cast<int>(n - j));
+  for (; j + kLanes <= n; j += kLanes) store_lanes<true>(to + j, load_lanes<true>(to + j, kLanes) + load_lanes<true>(from + j, kLanes), kLanes);
+  const int tail = static_cast<int>(n - j);
+  if (tail > 0) store_lanes<false>(to + j, load_lanes<false>(to + j, tail) + load_lanes<false>(from + j, tail), tail);
 }
 
 // Columns [first, first + n) of all rows.
-template <class I, class T>
-void add_columns(const ScatterState& s, const void* ids, const T* dy, T* out, int64_t first, int64_t n) {
+template <class I, class Item, class Sum>
+void add_columns(const ScatterState& s, const void* ids, const Item* dy, Sum* out, int64_t first, int64_t n) {
   for (int64_t i = 0; i < s.ids; ++i) {
     const int64_t id = id_at<I>(ids, i);
     if (i + kAhead < s.ids) {
@@ -164,8 +168,8 @@ void add_columns(const ScatterState& s, const void* ids, const T* dy, T* out, in
 }
 
 // The rows whose id falls into class `c`: blocks of 2^class_shift ids are dealt to the classes in turn.
-template <class I, class T>
-void add_class(const ScatterState& s, const void* ids, const T* dy, T* out, int64_t c) {
+template <class I, class Item, class Sum>
+void add_class(const ScatterState& s, const void* ids, const Item* dy, Sum* out, int64_t c) {
   constexpr int64_t kBatch = 512;
   int32_t found[kBatch];
   for (int64_t start = 0; start < s.ids; start += kBatch) {
@@ -184,12 +188,9 @@ void add_class(const ScatterState& s, const void* ids, const T* dy, T* out, int6
   }
 }
 
-template <class I, class T>
-void run_scatter(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
-  const ScatterState& s = *static_cast<const ScatterState*>(state);
-  const void* ids = args.in[0];
-  const T* dy = static_cast<const T*>(args.in[1]);
-  T* out = static_cast<T*>(args.out[0]);
+// Clears and adds.
+template <class I, class Item, class Sum>
+void scatter(const ScatterState& s, int phase, int64_t begin, int64_t end, const void* ids, const Item* dy, Sum* out) {
   if (s.cut == ScatterCut::kWhole) {
     if (begin == end) return;
     memset(out, 0, static_cast<size_t>(s.bytes));
@@ -204,12 +205,36 @@ void run_scatter(const void* state, int phase, int64_t begin, int64_t end, const
   for (int64_t c = begin; c < end; ++c) add_class<I>(s, ids, dy, out, c);
 }
 
+// Rounds float sums to bfloat16.
+void round_sums(const ScatterState& s, int64_t begin, int64_t end, const float* sums, uint16_t* out) {
+  const int64_t chunk = kClearChunk / static_cast<int64_t>(sizeof(float)), last = min_of(end * chunk, s.rows * s.width);
+  int64_t i = begin * chunk;
+  for (; i + 16 <= last; i += 16) store_lanes<true>(out + i, load(sums + i), 16);
+  if (i < last) store_lanes<false>(out + i, load_part(sums + i, static_cast<int>(last - i)), static_cast<int>(last - i));
+}
+
+template <class I, class Item>
+void run_scatter(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
+  const ScatterState& s = *static_cast<const ScatterState*>(state);
+  const Item* dy = static_cast<const Item*>(args.in[1]);
+  Item* out = static_cast<Item*>(args.out[0]);
+  if constexpr (sizeof(Item) == 2) {
+    float* sums = static_cast<float*>(args.scratch);
+    if (phase == s.sum_phases) return round_sums(s, begin, end, sums, out);
+    scatter<I>(s, phase, begin, end, args.in[0], dy, sums);
+  } else {
+    scatter<I>(s, phase, begin, end, args.in[0], dy, out);
+  }
+}
+
 template <class I>
 RunFunction scatter_function(DType dtype) {
-  return dtype == DType::kFloat32   ? run_scatter<I, float>
-         : dtype == DType::kFloat64 ? run_scatter<I, double>
-         : dtype == DType::kInt32   ? run_scatter<I, int32_t>
-                                    : run_scatter<I, int64_t>;
+  return dtype == DType::kFloat32    ? run_scatter<I, float>
+         : dtype == DType::kFloat64  ? run_scatter<I, double>
+         : dtype == DType::kBFloat16 ? run_scatter<I, uint16_t>
+         : dtype == DType::kInt32    ? run_scatter<I, int32_t>
+         : dtype == DType::kInt64    ? run_scatter<I, int64_t>
+                                     : run_scatter<I, uint8_t>;
 }
 
 void prepare_scatter(Prepare& p) {
@@ -217,18 +242,15 @@ void prepare_scatter(Prepare& p) {
   check_ids(p, ids);
   check_rows(p, y, ids, dy, "dy");
   const DType dtype = y.dtype;
-  if (dtype != DType::kFloat32 && dtype != DType::kFloat64 && dtype != DType::kInt32 && dtype != DType::kInt64) {
-    p.fail("the values must be float32, float64, int32 or int64, got %s", dtype_name(dtype));
-  }
-  if (y.dims[0] != p.get_int("rows")) p.fail("the output must have %lld rows, got %lld", static_cast<long long>(p.get_int("rows")), static_cast<long long>(y.dims[0]));
+  if (dtype == DType::kBool) p.fail("the values must be numbers, got bool");
   if (y.size() == 0) return prepare_nothing(p);
   ScatterState* s = static_cast<ScatterState*>(p.new_state(sizeof(ScatterState)));
-  const int64_t item = static_cast<int64_t>(dtype_size(dtype));
+  const int64_t item = dtype == DType::kBFloat16 ? sizeof(float) : static_cast<int64_t>(dtype_size(dtype));  // of a sum
   s->rows = y.dims[0];
   s->ids = ids.size();
   s->width = row_elements(y, 1);
   s->bytes = s->rows * s->width * item;
-  s->stream = s->bytes >= kStreamBytes;
+  s->stream = s->bytes >= kStreamBytes && dtype != DType::kBFloat16;
   const int64_t row_bytes = s->width * item, traffic = s->ids * row_bytes;
   s->column_chunk = 256 / item;
   s->classes = traffic < kChunkBytes ? 1 : 8;
@@ -239,9 +261,13 @@ void prepare_scatter(Prepare& p) {
   p.set_run(ids.dtype == DType::kInt32   ? scatter_function<int32_t>(dtype)
             : ids.dtype == DType::kInt64 ? scatter_function<int64_t>(dtype)
                                          : scatter_function<uint8_t>(dtype));
-  if (s->cut == ScatterCut::kWhole) return p.add_phase(1);
-  p.add_phase(ceil_div(s->bytes, kClearChunk));
-  p.add_phase(s->cut == ScatterCut::kColumns ? ceil_div(s->width, s->column_chunk) : s->classes);
+  s->sum_phases = s->cut == ScatterCut::kWhole ? 1 : 2;
+  p.add_phase(s->cut == ScatterCut::kWhole ? 1 : ceil_div(s->bytes, kClearChunk));
+  if (s->cut != ScatterCut::kWhole) p.add_phase(s->cut == ScatterCut::kColumns ? ceil_div(s->width, s->column_chunk) : s->classes);
+  if (dtype == DType::kBFloat16) {
+    p.need_scratch(static_cast<size_t>(s->bytes));
+    p.add_phase(ceil_div(s->bytes, kClearChunk));
+  }
 }
 
 NN_KERNEL("take_rows", prepare_take);

@@ -70,7 +70,6 @@ class Plan {
     size_t index;
   };
 
-  void check(const std::vector<PlanStep>& steps, const char* where) const;
   void collect(std::vector<Spec>* specs, SlotKind kind, const char* name);
   void find_operands(Program* program);
   // True when the number of threads has changed and the schedule with it.

@@ -1,6 +1,6 @@
 #include <numeric>
 
-#include "kernel_test.h"
+#include "bfloat16_test.h"
 
 namespace nnlite::test {
 namespace {
@@ -318,9 +318,20 @@ TEST(scatter_add_rows_sums_in_the_order_of_the_ids) {
     check_scatter<double>(50, 700, width, DType::kFloat64, DType::kInt64);
     check_scatter<int32_t>(50, 700, width, DType::kInt32, DType::kUInt8);
     check_scatter<int64_t>(50, 700, width, DType::kInt64);
+    check_scatter<uint8_t>(50, 700, width, DType::kUInt8);
+    check_scatter<int8_t>(50, 700, width, DType::kInt8);
   }
   check_scatter<float>(40000, 3, 70, DType::kFloat32);
   check_scatter<float>(300000, 40, 64, DType::kFloat32);
+}
+
+TEST(scatter_add_rows_of_bfloat16_rounds_once) {
+  for (int64_t width : {1, 3, 16, 40, 300}) {
+    for (int64_t rows : {5, 50, 3000}) {
+      const Buffer ids = make_ids(make_spec({400}, DType::kInt32), 0, rows), dy = random_buffer({400, width});
+      expect_bfloat16_like_float32("scatter_add_rows", {ids, dy}, {make_spec({rows, width})}, {{"rows", rows}}, 0);
+    }
+  }
 }
 
 TEST(scatter_add_rows_ignores_ids_out_of_range) {

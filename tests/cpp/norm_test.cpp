@@ -1,4 +1,4 @@
-#include "kernel_test.h"
+#include "bfloat16_test.h"
 
 namespace nnlite::test {
 namespace {
@@ -215,6 +215,21 @@ TEST(layer_norm_of_a_row_does_not_depend_on_its_neighbours) {
     std::memcpy(row.data(), x.as<float>() + r * 77, one.bytes());
     const Buffer alone = run_kernel("layer_norm", {row, gamma, beta}, {one, make_spec({1}), make_spec({1})}, kAttributes)[0];
     EXPECT(std::memcmp(alone.data(), all.as<float>() + r * 77, one.bytes()) == 0);
+  }
+}
+
+TEST(norms_of_bfloat16) {
+  for (int64_t c : {1, 3, 16, 17, 64, 100, 300}) {
+    for (int64_t r : {2, 7, 300, 3000}) {
+      const Spec x = make_spec({r, c}), per_channel = make_spec({c}), per_row = make_spec({r});
+      const Buffer values = random_buffer(x), dy = random_buffer(x, 2), gamma = random_buffer(per_channel, 3, 0.5, 2), beta = random_buffer(per_channel, 4);
+      const Buffer mean = random_buffer(per_channel, 5, -0.1, 0.1), variance = random_buffer(per_channel, 6, 0.5, 1);
+      const Buffer row_mean = random_buffer(per_row, 7, -0.1, 0.1), rstd = random_buffer(per_row, 8, 1, 2);
+      expect_bfloat16_like_float32("batch_norm", {values, gamma, beta}, {x, per_channel, per_channel}, kAttributes, 1);
+      expect_bfloat16_like_float32("batch_norm_grad", {values, dy, gamma, mean, variance}, {x, per_channel, per_channel}, kAttributes, 1);
+      expect_bfloat16_like_float32("layer_norm", {values, gamma, beta}, {x, per_row, per_row}, kAttributes, 0);
+      expect_bfloat16_like_float32("layer_norm_grad", {values, dy, gamma, row_mean, rstd}, {x, per_channel, per_channel}, {}, 1);
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-#include "kernel_test.h"
+#include "bfloat16_test.h"
 
 namespace nnlite::test {
 namespace {
@@ -100,6 +100,8 @@ TEST(max_pool_takes_the_first_of_equals) {
     check_max_pool<double>(t, DType::kFloat64, coarse_buffer<double>(t.x(DType::kFloat64), 4));
     check_max_pool<int32_t>(t, DType::kInt32, coarse_buffer<int32_t>(t.x(DType::kInt32), 5));
     check_max_pool<int64_t>(t, DType::kInt64, coarse_buffer<int64_t>(t.x(DType::kInt64), 6));
+    check_max_pool<int8_t>(t, DType::kInt8, coarse_buffer<int8_t>(t.x(DType::kInt8), 7));
+    check_max_pool<uint8_t>(t, DType::kUInt8, coarse_buffer<uint8_t>(t.x(DType::kUInt8), 8));
   }
 }
 
@@ -171,6 +173,19 @@ TEST(average_pool_passes_nan_on) {
   const Buffer y = run_every_way("average_pool2d", {x}, {make_spec({1, 1, 2, 1})}, attributes)[0];
   EXPECT_EQ(y.at<float>(0), 1.5f);
   EXPECT(std::isnan(y.at<float>(1)));
+}
+
+TEST(pooling_of_bfloat16) {
+  for (const Case& t : cases()) {
+    const Spec y = t.y(DType::kFloat32), x = t.x(DType::kFloat32);
+    const Buffer values = random_buffer(x, 21);
+    for (int64_t i = 0; i < values.size(); i += 19) values.at<float>(i) = NAN;
+    const Buffer cells = run_kernel("max_pool2d", {values}, {y, t.y(t.cells())}, t.attributes(false))[1];
+    expect_bfloat16_like_float32("max_pool2d", {values}, {y, t.y(t.cells())}, t.attributes(false), 0);
+    expect_bfloat16_like_float32("average_pool2d", {random_buffer(x, 22)}, {y}, t.attributes(false), 0);
+    expect_bfloat16_like_float32("max_pool2d_grad", {random_buffer(y, 23), cells}, {x}, t.attributes(true), 0);
+    expect_bfloat16_like_float32("average_pool2d_grad", {random_buffer(y, 24)}, {x}, t.attributes(true), 0);
+  }
 }
 
 TEST(pooling_rejects_what_does_not_fit) {

@@ -1,5 +1,5 @@
+#include "bfloat16_test.h"
 #include "core/philox.h"
-#include "kernel_test.h"
 
 namespace nnlite::test {
 namespace {
@@ -113,7 +113,7 @@ void check_dropout(int64_t n, double rate, DType dtype) {
   int64_t wrong = 0;
   for (int64_t i = 0; i < n; ++i) {
     const double uniform = (word(kSeed, kCall, i) >> 8) * 0x1p-24;
-    const T expected = uniform >= rate ? x.at<T>(i) * static_cast<T>(1 / (1 - rate)) : T(0);
+    const T expected = uniform >= static_cast<float>(rate) ? x.at<T>(i) * static_cast<T>(1 / (1 - rate)) : T(0);
     wrong += std::memcmp(&y.at<T>(i), &expected, sizeof(T)) != 0 && !(std::isnan(expected) && std::isnan(y.at<T>(i)));
   }
   EXPECT_EQ(wrong, 0);
@@ -126,6 +126,10 @@ TEST(dropout_keeps_elements_whose_uniform_reaches_the_rate) {
       check_dropout<double>(n, rate, DType::kFloat64);
     }
   }
+}
+
+TEST(dropout_of_bfloat16) {
+  for (int64_t n : kSizes) expect_bfloat16_like_float32("dropout", {random_buffer({n}), make_key(4, 5)}, {make_spec({n})}, {{"rate", 0.4}}, 0);
 }
 
 TEST(dropout_of_a_batch_does_not_depend_on_what_follows) {
