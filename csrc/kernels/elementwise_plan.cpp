@@ -109,6 +109,37 @@ class ProgramReader : public ElementwiseProgram {
   }
 };
 
+// An instruction's work on an element, in the flops of Prepare::set_cost, as measured.
+double instruction_cost(Opcode opcode) {
+  switch (opcode) {
+    case Opcode::k_constant: return 0;
+    case Opcode::k_sqrt:
+    case Opcode::k_divide:
+    case Opcode::k_reciprocal:
+    case Opcode::k_exp: return 7;
+    case Opcode::k_rsqrt:
+    case Opcode::k_expm1:
+    case Opcode::k_tanh:
+    case Opcode::k_sigmoid: return 12;
+    case Opcode::k_log:
+    case Opcode::k_log1p:
+    case Opcode::k_erf:
+    case Opcode::k_sin:
+    case Opcode::k_cos:
+    case Opcode::k_tan: return 20;
+    case Opcode::k_power: return 100;
+    case Opcode::k_asin:
+    case Opcode::k_acos:
+    case Opcode::k_atan:
+    case Opcode::k_sinh:
+    case Opcode::k_cosh:
+    case Opcode::k_atan2:
+    case Opcode::k_mod:
+    case Opcode::k_floor_divide: return 200;
+    default: return 2;
+  }
+}
+
 // The program's shape with every axis, and the strides of each input along it (0: broadcast).
 struct Iteration {
   int rank = 0;
@@ -239,6 +270,9 @@ class Planner {
     s_->by_columns = form == ReduceForm::kLeading && s_->blocks_per_unit >= kColumnParts;
     if (s_->by_columns) s_->column_scratch = take(s_->block * item(p_.registers[0]));
     prepare_.need_thread_scratch(static_cast<size_t>(scratch_));
+    double cost = form == ReduceForm::kNone ? 0 : 1;
+    for (int i = 0; i < p_.instructions; ++i) cost += p_.needed[i] ? instruction_cost(p_.opcodes[i]) : 0;
+    prepare_.set_cost(cost * static_cast<double>(total_));
     cut();
   }
 
