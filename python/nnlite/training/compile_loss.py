@@ -8,7 +8,7 @@ from nnlite import losses as losses_module
 from nnlite import metrics as metrics_module
 from nnlite import ops, tree
 from nnlite.losses.loss import Loss
-from nnlite.training.compile_metrics import binary_or_sparse
+from nnlite.training.compile_metrics import binary_or_sparse, name_of
 
 
 def resolve_loss(identifier, y_true, y_pred) -> Loss:
@@ -21,8 +21,7 @@ def resolve_loss(identifier, y_true, y_pred) -> Loss:
         found = losses_module.get(identifier)
     if isinstance(found, Loss):
         return found
-    name = identifier if isinstance(identifier, str) else getattr(found, "__name__", type(found).__name__)
-    return losses_module.LossFunctionWrapper(found, name=name)
+    return losses_module.LossFunctionWrapper(found, name=identifier if isinstance(identifier, str) else name_of(found))
 
 
 @dataclass

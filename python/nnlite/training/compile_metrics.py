@@ -5,6 +5,7 @@ from __future__ import annotations
 from nnlite import metrics as metrics_module
 from nnlite import tree
 from nnlite.metrics.metric import Metric
+from nnlite.utils.naming import to_snake_case
 
 
 def binary_or_sparse(y_true, y_pred) -> tuple[bool, bool]:
@@ -34,8 +35,12 @@ def resolve_metric(identifier, y_true, y_pred) -> Metric:
         if isinstance(identifier, str):
             found.name = identifier
         return found
-    name = identifier if isinstance(identifier, str) else getattr(found, "__name__", type(found).__name__)
-    return metrics_module.MeanMetricWrapper(found, name=name)
+    return metrics_module.MeanMetricWrapper(found, name=identifier if isinstance(identifier, str) else name_of(found))
+
+
+def name_of(function) -> str:
+    """The name in the logs of a function or object that is no Metric."""
+    return getattr(function, "name", None) or to_snake_case(getattr(function, "__name__", type(function).__name__))
 
 
 class CompileMetrics(Metric):
