@@ -112,7 +112,9 @@ def test_info(capsys):
     assert f"nnlite {nnlite.__version__}, instruction set" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments, message", [([], "required"), (["dmeo"], "invalid choice: 'dmeo'"), (["demo", "--epochs", "0"], "must be a whole number from 1 up")])
+@pytest.mark.parametrize(
+    "arguments, message", [([], "required"), (["dmeo"], "invalid choice: 'dmeo'"), (["demo", "--epochs", "0"], "must be a whole number from 1 up")]
+)
 def test_wrong_commands(arguments, message, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)

@@ -16,7 +16,9 @@ FRAGMENTS = {"engine.md", "add-an-op.md", "naming.md"}
 def blocks(path: pathlib.Path) -> list[tuple[int, str]]:
     """(line, code) of every Python block."""
     text = path.read_text(encoding="utf-8")
-    return [(text[: found.start()].count("\n") + 2, found.group(1)) for found in re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
+    return [
+        (text[: found.start()].count("\n") + 2, found.group(1)) for found in re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    ]
 
 
 @pytest.mark.parametrize("path", [p for p in PAGES if p.name not in FRAGMENTS and blocks(p)], ids=lambda p: p.name)

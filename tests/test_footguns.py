@@ -11,10 +11,15 @@ from nnlite import ops
 ones = np.ones(3, "float32")
 
 
-@pytest.mark.parametrize("use", [lambda x: x if ops.sum(x) > 0 else -x, lambda x: x * float(ops.sum(x)), lambda x: np.sin(x), lambda x: x.numpy()],
-                         ids=["if", "float", "numpy function", "numpy()"])
+@pytest.mark.parametrize(
+    "use",
+    [lambda x: x if ops.sum(x) > 0 else -x, lambda x: x * float(ops.sum(x)), lambda x: np.sin(x), lambda x: x.numpy()],
+    ids=["if", "float", "numpy function", "numpy()"],
+)
 def test_values_are_not_known_while_tracing(use):
-    with pytest.raises(TypeError, match="is being traced.*Use nnlite.ops instead of numpy or Python control flow, or compile the model with run_eagerly=True"):
+    with pytest.raises(
+        TypeError, match="is being traced.*Use nnlite.ops instead of numpy or Python control flow, or compile the model with run_eagerly=True"
+    ):
         nnlite.function(use)(ones)
 
 

@@ -13,7 +13,23 @@ import pytest
 import nnlite
 
 PACKAGE = pathlib.Path(nnlite.__file__).parent
-FORBIDDEN = ["h5py", "matplotlib", "scipy", "pandas", "tensorflow", "torch", "jax", "keras", "PIL", "sklearn", "pytest", "asyncio", "multiprocessing", "urllib.request", "zipfile"]
+FORBIDDEN = [
+    "h5py",
+    "matplotlib",
+    "scipy",
+    "pandas",
+    "tensorflow",
+    "torch",
+    "jax",
+    "keras",
+    "PIL",
+    "sklearn",
+    "pytest",
+    "asyncio",
+    "multiprocessing",
+    "urllib.request",
+    "zipfile",
+]
 
 
 def fresh(code: str, **environment) -> subprocess.CompletedProcess:

@@ -19,10 +19,16 @@ def inputs_of(name: str):
 
 def mlp(keras):
     layers = keras.layers
-    model = keras.Sequential([
-        keras.Input((4,)), layers.Dense(5, activation="relu", kernel_regularizer=keras.regularizers.L2(0.01)), layers.BatchNormalization(),
-        layers.Dropout(0.0), layers.Dense(3, activation="softmax"),
-    ], name="mlp")
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(5, activation="relu", kernel_regularizer=keras.regularizers.L2(0.01)),
+            layers.BatchNormalization(),
+            layers.Dropout(0.0),
+            layers.Dense(3, activation="softmax"),
+        ],
+        name="mlp",
+    )
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
     model.compile(keras.optimizers.SGD(schedule, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
@@ -30,10 +36,18 @@ def mlp(keras):
 
 def cnn(keras):
     layers = keras.layers
-    model = keras.Sequential([
-        keras.Input((8, 8, 3)), layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D(2), layers.Conv2D(4, 3, padding="same", use_bias=False),
-        layers.LayerNormalization(), layers.Flatten(), layers.Dense(2),
-    ], name="cnn")
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(4, 3, padding="same", use_bias=False),
+            layers.LayerNormalization(),
+            layers.Flatten(),
+            layers.Dense(2),
+        ],
+        name="cnn",
+    )
     model.compile(keras.optimizers.Adam(0.01, clipnorm=1.0), keras.losses.MeanSquaredError(), metrics=[keras.metrics.MeanAbsoluteError(name="mae")])
     return model
 

@@ -75,8 +75,15 @@ def test_missing_member(saved, member, name):
         nnlite.models.load_model(saved)
 
 
-@pytest.mark.parametrize("text, message", [(b"{", "config.json is not valid JSON"), (b"[]", "config.json must describe a model"), (b"\xff\xfe\xfd", "config.json is not valid JSON"),
-                                           (b'{"a":' * 5000 + b"1" + b"}" * 5000, "config.json is not valid JSON|config.json must describe")])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (b"{", "config.json is not valid JSON"),
+        (b"[]", "config.json must describe a model"),
+        (b"\xff\xfe\xfd", "config.json is not valid JSON"),
+        (b'{"a":' * 5000 + b"1" + b"}" * 5000, "config.json is not valid JSON|config.json must describe"),
+    ],
+)
 def test_broken_json(saved, text, message):
     rewrite(saved, config=text)
     with pytest.raises(ValueError, match=message):
@@ -94,7 +101,9 @@ def test_unknown_class(saved):
         config["config"]["layers"][1].update(class_name="Mystery", module="somewhere.else", registered_name="pack>Mystery")
 
     edit_config(saved, edit)
-    with pytest.raises(ValueError, match="Unknown class 'pack>Mystery' of module 'somewhere.else'.*register_keras_serializable or pass custom_objects"):
+    with pytest.raises(
+        ValueError, match="Unknown class 'pack>Mystery' of module 'somewhere.else'.*register_keras_serializable or pass custom_objects"
+    ):
         nnlite.models.load_model(saved)
 
 
@@ -110,7 +119,12 @@ def test_nothing_is_imported_because_a_file_says_so(saved):
 @pytest.mark.parametrize("name", ["eval", "exec", "__import__", "load_model", "importlib"])
 def test_builtins_and_modules_are_out_of_reach(saved, name):
     def edit(config):
-        config["config"]["layers"][1]["config"]["activation"] = {"module": "builtins", "class_name": "function", "config": name, "registered_name": name}
+        config["config"]["layers"][1]["config"]["activation"] = {
+            "module": "builtins",
+            "class_name": "function",
+            "config": name,
+            "registered_name": name,
+        }
 
     edit_config(saved, edit)
     with pytest.raises(ValueError, match="Unknown function|names a function"):
@@ -124,7 +138,12 @@ def test_lambdas_in_files_are_refused(saved, safe_mode):
     function = {"class_name": "__lambda__", "config": {"code": code, "defaults": None, "closure": None}}
 
     def edit(config):
-        config["config"]["layers"][1] = {"module": "keras.layers", "class_name": "Lambda", "config": {"name": "l", "function": function}, "registered_name": None}
+        config["config"]["layers"][1] = {
+            "module": "keras.layers",
+            "class_name": "Lambda",
+            "config": {"name": "l", "function": function},
+            "registered_name": None,
+        }
 
     edit_config(saved, edit)
     with pytest.raises(ValueError, match="holds Python code .a lambda., which nnlite never runs"):

@@ -104,7 +104,9 @@ def test_our_archives_have_the_members_of_keras(tmp_path):
 def test_bfloat16_weights_are_kept_as_in_keras(tmp_path):
     class Half(nnlite.Layer):
         def build(self, input_shape):
-            self.kernel = self.add_weight(shape=(2, 3), initializer=lambda shape, dtype: np.linspace(-2, 3, 6).reshape(shape), dtype="bfloat16", name="kernel")
+            self.kernel = self.add_weight(
+                shape=(2, 3), initializer=lambda shape, dtype: np.linspace(-2, 3, 6).reshape(shape), dtype="bfloat16", name="kernel"
+            )
 
         def call(self, x):
             return x @ nnlite.ops.cast(self.kernel, "float32")
@@ -130,7 +132,9 @@ def _layout(data: bytes) -> dict:
     """Path -> shape, or the attributes of a group. Integers may be 32 or 64 bits wide: Keras's backends disagree."""
     found = {}
     with h5py.File(io.BytesIO(data)) as file:
-        file.visititems(lambda name, item: found.update({name: (item.shape, item.dtype.kind) if isinstance(item, h5py.Dataset) else dict(item.attrs)}))
+        file.visititems(
+            lambda name, item: found.update({name: (item.shape, item.dtype.kind) if isinstance(item, h5py.Dataset) else dict(item.attrs)})
+        )
     return found
 
 

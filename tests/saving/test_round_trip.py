@@ -228,7 +228,9 @@ def test_copies_and_json():
     assert nnlite.models.model_from_json(model.to_json()).get_config() == model.get_config()
 
 
-@pytest.mark.parametrize("value", [1, 2.5, "a", None, True, [1, [2]], {"a": {"b": 1}}, slice(1, None, 2), Ellipsis, b"\xff\x00", np.arange(3.0), np.int64(4)])
+@pytest.mark.parametrize(
+    "value", [1, 2.5, "a", None, True, [1, [2]], {"a": {"b": 1}}, slice(1, None, 2), Ellipsis, b"\xff\x00", np.arange(3.0), np.int64(4)]
+)
 def test_values(value):
     found = nnlite.saving.deserialize_keras_object(nnlite.saving.serialize_keras_object(value))
     np.testing.assert_array_equal(found, value) if isinstance(value, np.ndarray) else None

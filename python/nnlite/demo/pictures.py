@@ -41,14 +41,18 @@ def curves(title: str, series: list[tuple[str, list[float], str]], percent: bool
     for value in np.arange(low, high + step / 2, step):
         y = place(0, value)[1]
         label = f"{value:.0%}" if percent else f"{value:.2f}"
-        parts.append(f'<path d="M{left} {y:.1f}H{right}" class="grid"/><text x="{left - 8}" y="{y + 4:.1f}" class="tick" text-anchor="end">{label}</text>')
+        parts.append(
+            f'<path d="M{left} {y:.1f}H{right}" class="grid"/><text x="{left - 8}" y="{y + 4:.1f}" class="tick" text-anchor="end">{label}</text>'
+        )
     for i in range(0, count, max(1, count // 10)):
         parts.append(f'<text x="{place(i, low)[0]:.1f}" y="{bottom + 18}" class="tick" text-anchor="middle">{i + 1}</text>')
     for k, (name, numbers, color) in enumerate(series):
         spots = [place(i, v) for i, v in enumerate(numbers) if np.isfinite(v)]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
         dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{color}"/>' for x, y in spots)
-        legend = f'<circle cx="{right - 150 + 80 * k}" cy="14" r="4" fill="{color}"/><text x="{right - 142 + 80 * k}" y="18" class="tick">{name}</text>'
+        legend = (
+            f'<circle cx="{right - 150 + 80 * k}" cy="14" r="4" fill="{color}"/><text x="{right - 142 + 80 * k}" y="18" class="tick">{name}</text>'
+        )
         parts.append(f'<polyline fill="none" stroke="{color}" stroke-width="2.2" stroke-linejoin="round" points="{line}"/>{dots}{legend}')
     return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{title} by epoch">{"".join(parts)}</svg>'
 

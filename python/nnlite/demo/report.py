@@ -51,19 +51,31 @@ def write_report(path: pathlib.Path, model, history: dict, x, y, probabilities, 
     """
     accuracy = float((probabilities.argmax(-1) == y).mean())
     epochs = len(history["loss"])
-    facts = [(f"{accuracy:.1%}", f"right on {len(y)} unseen images"), (f"{seconds:.1f} s", "of training"), (str(epochs), "passes over the images"),
-             (f"{model.count_params():,}", "parameters")]
-    page = "".join([
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>nnlite demo</title><style>{_STYLE}</style>",
-        "<main><h1>A convolutional network, trained on this computer</h1>",
-        "<p class='muted'>Ten kinds of clothing in pictures of 28 × 28 pixels; trained, evaluated, saved and loaded by <code>nnlite demo</code>.</p>",
-        '<div class="facts">', *(f"<div><b>{value}</b>{what}</div>" for value, what in facts), "</div>",
-        _section("Training", "After each pass over the training images.", f'<div class="curves">{_curves(history)}</div>'),
-        _section("Confusion matrix", "Rows: what the image shows. Columns: what the network says.", _confusion(y, probabilities.argmax(-1), classes)),
-        _section("Sample predictions", "With the network's confidence; errors in red.", _samples(x, y, probabilities, classes)),
-        _section("Time per layer", f"One training step of {min(32, len(x))} images.", _timing(model, x[:32], y[:32])),
-        "<p class='muted' style='margin-top:1.2rem'>Images: Fashion-MNIST, © 2017 Zalando SE, MIT licence.</p></main></html>",
-    ])
+    facts = [
+        (f"{accuracy:.1%}", f"right on {len(y)} unseen images"),
+        (f"{seconds:.1f} s", "of training"),
+        (str(epochs), "passes over the images"),
+        (f"{model.count_params():,}", "parameters"),
+    ]
+    page = "".join(
+        [
+            f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+            f"<title>nnlite demo</title><style>{_STYLE}</style>",
+            "<main><h1>A convolutional network, trained on this computer</h1>",
+            "<p class='muted'>Ten kinds of clothing in pictures of 28 × 28 pixels; "
+            "trained, evaluated, saved and loaded by <code>nnlite demo</code>.</p>",
+            '<div class="facts">',
+            *(f"<div><b>{value}</b>{what}</div>" for value, what in facts),
+            "</div>",
+            _section("Training", "After each pass over the training images.", f'<div class="curves">{_curves(history)}</div>'),
+            _section(
+                "Confusion matrix", "Rows: what the image shows. Columns: what the network says.", _confusion(y, probabilities.argmax(-1), classes)
+            ),
+            _section("Sample predictions", "With the network's confidence; errors in red.", _samples(x, y, probabilities, classes)),
+            _section("Time per layer", f"One training step of {min(32, len(x))} images.", _timing(model, x[:32], y[:32])),
+            "<p class='muted' style='margin-top:1.2rem'>Images: Fashion-MNIST, © 2017 Zalando SE, MIT licence.</p></main></html>",
+        ]
+    )
     path.write_text(page, encoding="utf-8")
     return path
 
@@ -104,14 +116,17 @@ def _samples(x, y, probabilities, classes, count: int = 16) -> str:
     predicted = probabilities.argmax(-1)
     wrong = np.flatnonzero(predicted != y)[: count // 2]
     right = np.flatnonzero(predicted == y)[: count - len(wrong)]
-    return f'<div class="samples">{"".join(_sample(x[i], classes[predicted[i]], classes[y[i]], probabilities[i].max()) for i in [*right, *wrong])}</div>'
+    return (
+        f'<div class="samples">{"".join(_sample(x[i], classes[predicted[i]], classes[y[i]], probabilities[i].max()) for i in [*right, *wrong])}</div>'
+    )
 
 
 def _sample(image, said: str, truth: str, confidence: float) -> str:
     picture = base64.b64encode(png(image)).decode()
     said, truth = html.escape(said), html.escape(truth)
     kind, note = ("", "") if said == truth else (' class="wrong"', f"<br>in truth: {truth}")
-    return f'<figure><img alt="{truth}" src="data:image/png;base64,{picture}"><figcaption{kind}><b>{said}</b> {confidence:.0%}{note}</figcaption></figure>'
+    caption = f"<figcaption{kind}><b>{said}</b> {confidence:.0%}{note}</figcaption>"
+    return f'<figure><img alt="{truth}" src="data:image/png;base64,{picture}">{caption}</figure>'
 
 
 def _timing(model, x, y) -> str:
@@ -119,7 +134,9 @@ def _timing(model, x, y) -> str:
     longest = max(row.forward + row.backward for row in rows) or 1.0
     lines = []
     for row in rows:
-        bars = "".join(f'<i style="width:{100 * t / longest:.1f}%;background:{color}"></i>' for t, color in ((row.forward, BLUE), (row.backward, ORANGE)) if t)
+        bars = "".join(
+            f'<i style="width:{100 * t / longest:.1f}%;background:{color}"></i>' for t, color in ((row.forward, BLUE), (row.backward, ORANGE)) if t
+        )
         times = "".join(f"<td>{1e6 * t:,.0f} µs</td>" for t in (row.forward, row.backward))
         lines.append(f'<tr><td>{html.escape(row.name)}</td>{times}<td><div class="bar">{bars}</div></td></tr>')
     total = sum(row.forward + row.backward for row in rows)

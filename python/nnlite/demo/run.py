@@ -31,17 +31,19 @@ def make_model(steps: int):
     from nnlite.optimizers import Adam
     from nnlite.optimizers.schedules import CosineDecay
 
-    model = Sequential([
-        Input((28, 28, 1)),
-        Conv2D(32, (3, 3), activation="relu"),
-        MaxPooling2D((2, 2)),
-        Conv2D(64, (3, 3), activation="relu"),
-        MaxPooling2D((2, 2)),
-        Conv2D(64, (3, 3), activation="relu"),
-        Flatten(),
-        Dense(64, activation="relu"),
-        Dense(10, activation="softmax"),
-    ])
+    model = Sequential(
+        [
+            Input((28, 28, 1)),
+            Conv2D(32, (3, 3), activation="relu"),
+            MaxPooling2D((2, 2)),
+            Conv2D(64, (3, 3), activation="relu"),
+            MaxPooling2D((2, 2)),
+            Conv2D(64, (3, 3), activation="relu"),
+            Flatten(),
+            Dense(64, activation="relu"),
+            Dense(10, activation="softmax"),
+        ]
+    )
     model.compile(optimizer=Adam(CosineDecay(0.002, steps)), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 

@@ -30,7 +30,9 @@ def write_whole(path: pathlib.Path, data: bytes) -> None:
         if temporary is not None:
             pathlib.Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise OSError(error.errno or 0, f"{path} could not be written ({error.strerror or error}). Any earlier file of that name is unchanged.") from error
+            raise OSError(
+                error.errno or 0, f"{path} could not be written ({error.strerror or error}). Any earlier file of that name is unchanged."
+            ) from error
         raise
 
 

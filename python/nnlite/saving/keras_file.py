@@ -9,8 +9,8 @@ import pathlib
 import zipfile
 import zlib
 
-from nnlite.saving.serialization import deserialize_keras_object, serialize_keras_object
 from nnlite.saving.atomic import write_whole
+from nnlite.saving.serialization import deserialize_keras_object, serialize_keras_object
 from nnlite.saving.weights_file import h5_bytes, read_h5
 
 # The version of the file layout we write, which real Keras compares with its own.
@@ -41,7 +41,9 @@ def save_model(model, filepath, overwrite: bool = True, zipped=None, **kwargs) -
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists already; pass overwrite=True to replace it.")
     if not model.built:
-        raise ValueError(f"A model is saved with its weights, but {model.name!r} has none yet. Call build(), fit() or the model itself on data first.")
+        raise ValueError(
+            f"A model is saved with its weights, but {model.name!r} has none yet. Call build(), fit() or the model itself on data first."
+        )
     config = json.dumps(serialize_keras_object(model), default=_json_default)
     metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")})
     stream = io.BytesIO()
@@ -88,8 +90,8 @@ def _model_of(config: dict, custom_objects, path):
         raise ValueError(f"{path}: config.json describes {type(model).__name__}, which is not a model; the file is damaged.")
     if not model.built:
         raise ValueError(
-            f"{path}: model {model.name!r} of class {type(model).__name__} could not be built from its file, so that its weights have no place. Give the class "
-            "build_from_config(), or save with save_weights() and load into a model that was called on data."
+            f"{path}: model {model.name!r} of class {type(model).__name__} could not be built from its file, so that its weights "
+            "have no place. Give the class build_from_config(), or save with save_weights() and load into a model that was called on data."
         )
     if getattr(model, "optimizer", None) is not None:
         model.optimizer.build(model.trainable_variables)
@@ -105,9 +107,12 @@ def _read_parts(path: pathlib.Path) -> dict[str, bytes]:
     if not path.exists():
         raise FileNotFoundError(f"There is no model file {path}.")
     if path.suffix != ".keras":
-        raise ValueError(f'A model file must end in ".keras"; received {str(path)!r}. Legacy .h5 files are opened by real Keras, which can save them as .keras.')
+        raise ValueError(
+            f'A model file must end in ".keras"; received {str(path)!r}. Legacy .h5 files are opened by real Keras, which can save them as .keras.'
+        )
+    data = path.read_bytes()
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             missing = [name for name in _PARTS if name not in archive.namelist()]
             if missing:
                 raise ValueError(f"{path} lacks {', '.join(missing)}: it is not a .keras file, or it is damaged.")

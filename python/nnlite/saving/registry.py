@@ -13,7 +13,7 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
     """Decorator: makes a class or function loadable from model files under "package>name".
 
     >>> @register_keras_serializable("my_package")
-    ... class Scale: 
+    ... class Scale:
     ...     def get_config(self): return {}
     >>> get_registered_name(Scale)
     'my_package>Scale'
@@ -31,7 +31,7 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
 
 
 def get_registered_name(thing) -> str:
-    """"package>name" of a registered class or function, else its own name."""
+    """ "package>name" of a registered class or function, else its own name."""
     return _names.get(thing, thing.__name__)
 
 

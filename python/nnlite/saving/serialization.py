@@ -15,7 +15,19 @@ from nnlite.saving.registry import CustomObjectScope, get_registered_name, get_r
 
 _PLAIN = (str, int, float, bool, type(None))
 # Where classes of a Keras module are found here: the last part of the module's name decides.
-_MODULES = ("activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "optimizers", "random", "regularizers")
+_MODULES = (
+    "activations",
+    "constraints",
+    "dtype_policies",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "random",
+    "regularizers",
+)
 _FUNCTION_MODULES = ("activations", "losses", "metrics")
 
 
@@ -31,13 +43,18 @@ def serialize_keras_object(obj):
     if special is not None:
         return special
     if isinstance(obj, (list, tuple)):
-        return type(obj)(serialize_keras_object(item) for item in obj) if type(obj) in (list, tuple) else [serialize_keras_object(item) for item in obj]
+        return (
+            type(obj)(serialize_keras_object(item) for item in obj) if type(obj) in (list, tuple) else [serialize_keras_object(item) for item in obj]
+        )
     if isinstance(obj, dict):
         return {key: serialize_keras_object(value) for key, value in obj.items()}
     if isinstance(obj, types.FunctionType):
         return _serialize_function(obj)
     if not hasattr(obj, "get_config"):
-        raise TypeError(f"An object in a config must have get_config(), or be a plain value; received {obj!r} of type {type(obj).__name__}. Add get_config() to its class.")
+        raise TypeError(
+            f"An object in a config must have get_config(), or be a plain value; received {obj!r} of type {type(obj).__name__}. "
+            "Add get_config() to its class."
+        )
     return _serialize_instance(obj)
 
 
@@ -63,14 +80,22 @@ def _serialize_function(function):
     if function.__name__ == "<lambda>":
         raise ValueError("A lambda cannot be saved: files never carry code. Use a named function registered with register_keras_serializable.")
     registered = get_registered_name(function)
-    module = "builtins" if registered != function.__name__ or not function.__module__.startswith("nnlite.") else "keras." + function.__module__.split(".")[1]
+    module = (
+        "builtins"
+        if registered != function.__name__ or not function.__module__.startswith("nnlite.")
+        else "keras." + function.__module__.split(".")[1]
+    )
     return {"module": module, "class_name": "function", "config": function.__name__, "registered_name": registered}
 
 
 def _serialize_instance(obj):
     own = _own_class(type(obj))
-    result = {"module": _module_of(type(obj)), "class_name": type(obj).__name__, "config": serialize_keras_object(obj.get_config()),
-              "registered_name": None if own else get_registered_name(type(obj))}
+    result = {
+        "module": _module_of(type(obj)),
+        "class_name": type(obj).__name__,
+        "config": serialize_keras_object(obj.get_config()),
+        "registered_name": None if own else get_registered_name(type(obj)),
+    }
     if hasattr(obj, "get_build_config"):
         build_config = obj.get_build_config()
         if build_config is not None:
@@ -153,7 +178,10 @@ def _deserialize_special(name: str, inner: dict):
 
         return convert_to_tensor(array)
     if name == "__lambda__":
-        raise ValueError("This file holds Python code (a lambda), which nnlite never runs. Save the model with a named, registered function instead, and pass it in custom_objects.")
+        raise ValueError(
+            "This file holds Python code (a lambda), which nnlite never runs. "
+            "Save the model with a named, registered function instead, and pass it in custom_objects."
+        )
     raise ValueError(f"Unknown kind of value {name!r} in a config: the file was written by a newer version or is damaged.")
 
 
@@ -183,7 +211,10 @@ def find_object(module: str | None, name: str, registered_name: str | None, kind
         found = _find_own(module or "", name, _MODULES if kind == "class" else _FUNCTION_MODULES)
     if found is None:
         where = f" of module {module!r}" if module else ""
-        raise ValueError(f"Unknown {kind} {registered_name or name!r}{where}. If it is yours, decorate it with nnlite.saving.register_keras_serializable or pass custom_objects={{{name!r}: ...}}.")
+        raise ValueError(
+            f"Unknown {kind} {registered_name or name!r}{where}. If it is yours, "
+            f"decorate it with nnlite.saving.register_keras_serializable or pass custom_objects={{{name!r}: ...}}."
+        )
     return found
 
 

@@ -6,7 +6,20 @@ from nnlite.utils.naming import to_snake_case
 
 _CONTAINERS = (list, tuple, dict, set)
 # Attributes of our own that lead to layers by another way than Keras's.
-_PRIVATE = frozenset(("_layers", "_functional_model", "_metrics", "_losses", "_seed_generators", "_inference", "_graph", "_init_arguments", "_compile_arguments", "inbound_nodes"))
+_PRIVATE = frozenset(
+    (
+        "_layers",
+        "_functional_model",
+        "_metrics",
+        "_losses",
+        "_seed_generators",
+        "_inference",
+        "_graph",
+        "_init_arguments",
+        "_compile_arguments",
+        "inbound_nodes",
+    )
+)
 
 
 def walk(model):

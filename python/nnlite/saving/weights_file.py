@@ -75,7 +75,9 @@ def _weights_path(filepath, what: str) -> pathlib.Path:
     path = pathlib.Path(filepath)
     if not path.name.endswith(".weights.h5"):
         better = f"{path.name.partition('.')[0]}.weights.h5"
-        raise ValueError(f'{what}() needs a file name that ends in ".weights.h5"; received {str(filepath)!r}. Use {better!r}, or model.save() for a whole model.')
+        raise ValueError(
+            f'{what}() needs a file name that ends in ".weights.h5"; received {str(filepath)!r}. Use {better!r}, or model.save() for a whole model.'
+        )
     return path
 
 
@@ -96,7 +98,7 @@ def h5_bytes(model) -> bytes:
 
 
 def _save_own(owner, store: dict) -> None:
-    if type(owner).__name__ != "Optimizer" and _is_overridden(owner, "save_own_variables"):
+    if _is_overridden(owner, "save_own_variables"):
         owner.save_own_variables(store)
         return
     for i, variable in enumerate(own_variables(owner)):
@@ -143,7 +145,9 @@ def _match(h5, path: str, owner, label: str, skip_mismatch: bool) -> list:
     if problem is None:
         return [(variable.assign, _read_dataset(group, str(i), label)) for i, variable in enumerate(variables)]
     if not skip_mismatch and not (is_optimizer(owner) and not owner.built):
-        raise ValueError(f"{problem} The model must be made and built as the saved one was; load_weights(..., skip_mismatch=True) leaves out what does not fit.")
+        raise ValueError(
+            f"{problem} The model must be made and built as the saved one was; load_weights(..., skip_mismatch=True) leaves out what does not fit."
+        )
     warnings.warn(f"{problem} Skipped.", stacklevel=5)
     return []
 
