@@ -1,6 +1,6 @@
 #include "bind/arrays.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "core/check.h"
 #include "core/spec_text.h"
@@ -111,7 +111,7 @@ void* matching_data(PyObject* object, const Spec& spec) {
   if (!is_array(object)) return nullptr;
   const PyArray_Proxy* array = as_array(object);
   const bool match = array->nd == spec.rank && (array->flags & kNeeded) == kNeeded && same_type(array, spec.dtype) &&
-                     std::memcmp(array->dimensions, spec.dims, sizeof(int64_t) * spec.rank) == 0;
+                     std::equal(spec.dims, spec.dims + spec.rank, array->dimensions);  // null for rank 0
   return match ? array->data : nullptr;
 }
 
@@ -125,7 +125,7 @@ Spec array_spec(PyObject* object, const char* what, int index) {
     Spec spec;
     spec.rank = array->nd;
     if (array->nd <= kMaxRank && (array->flags & kNeeded) == kNeeded) {
-      std::memcpy(spec.dims, array->dimensions, sizeof(int64_t) * array->nd);
+      std::copy_n(array->dimensions, array->nd, spec.dims);
       for (int i = 0; i < static_cast<int>(sizeof(kNumpyTypes) / sizeof(int)); ++i) {
         spec.dtype = static_cast<DType>(i);
         if (same_type(array, spec.dtype)) return spec;
