@@ -53,22 +53,23 @@ void add_random(std::vector<Case>& list) {
 }
 
 std::vector<Case> cases() {
-  std::vector<Case> list = {transpose("256x256", {256, 256}, {1, 0}),
-                            transpose("1000x1000", {1000, 1000}, {1, 0}),
-                            transpose("1024x1024", {1024, 1024}, {1, 0}),
-                            transpose("1024x1024 bfloat16", {1024, 1024}, {1, 0}, DType::kBFloat16),
-                            transpose("heads 32x128x8x32", {32, 128, 8, 32}, {0, 2, 1, 3}),
-                            transpose("NHWC to NCHW 16x56x56x64", {16, 56, 56, 64}, {0, 3, 1, 2}),
-                            transpose("NHWC to NCHW 32x64x64x3", {32, 64, 64, 3}, {0, 3, 1, 2}),
-                            make_case("broadcast_to bias 4096x256", "broadcast_to", {make_spec({256})}, {make_spec({4096, 256})}),
-                            make_case("broadcast_to column 4096x256", "broadcast_to", {make_spec({4096, 1})}, {make_spec({4096, 256})}),
-                            make_case("reverse time 32x100x64", "reverse", {make_spec({32, 100, 64})}, {make_spec({32, 100, 64})}, {{"axes", Ints{1}}}),
-                            slice("crop 32x30x30x64", {32, 30, 30, 64}, {0, 1, 1, 0}, {32, 28, 28, 64}, {1, 1, 1, 1}),
-                            slice("one step 32x100x64", {32, 100, 64}, {0, 50, 0}, {32, 1, 64}, {1, 1, 1}),
-                            make_case("pad 32x28x28x64", "pad", {make_spec({32, 28, 28, 64})}, {make_spec({32, 30, 30, 64})},
-                                      {{"low", Ints{0, 1, 1, 0}}, {"high", Ints{0, 1, 1, 0}}, {"interior", Ints{0, 0, 0, 0}}, {"value", 0.0}}),
-                            make_case("concatenate channels 32x28x28x(64+32)", "concatenate", {make_spec({32, 28, 28, 64}), make_spec({32, 28, 28, 32})},
-                                      {make_spec({32, 28, 28, 96})}, {{"axis", int64_t{3}}})};
+  std::vector<Case> list = {
+      transpose("256x256", {256, 256}, {1, 0}),
+      transpose("1000x1000", {1000, 1000}, {1, 0}),
+      transpose("1024x1024", {1024, 1024}, {1, 0}),
+      transpose("1024x1024 bfloat16", {1024, 1024}, {1, 0}, DType::kBFloat16),
+      transpose("heads 32x128x8x32", {32, 128, 8, 32}, {0, 2, 1, 3}),
+      transpose("NHWC to NCHW 16x56x56x64", {16, 56, 56, 64}, {0, 3, 1, 2}),
+      transpose("NHWC to NCHW 32x64x64x3", {32, 64, 64, 3}, {0, 3, 1, 2}),
+      make_case("broadcast_to bias 4096x256", "broadcast_to", {make_spec({256})}, {make_spec({4096, 256})}),
+      make_case("broadcast_to column 4096x256", "broadcast_to", {make_spec({4096, 1})}, {make_spec({4096, 256})}),
+      make_case("reverse time 32x100x64", "reverse", {make_spec({32, 100, 64})}, {make_spec({32, 100, 64})}, {{"axes", Ints{1}}}),
+      slice("crop 32x30x30x64", {32, 30, 30, 64}, {0, 1, 1, 0}, {32, 28, 28, 64}, {1, 1, 1, 1}),
+      slice("one step 32x100x64", {32, 100, 64}, {0, 50, 0}, {32, 1, 64}, {1, 1, 1}),
+      make_case("pad 32x28x28x64", "pad", {make_spec({32, 28, 28, 64})}, {make_spec({32, 30, 30, 64})},
+                {{"low", Ints{0, 1, 1, 0}}, {"high", Ints{0, 1, 1, 0}}, {"interior", Ints{0, 0, 0, 0}}, {"value", 0.0}}),
+      make_case("concatenate channels 32x28x28x(64+32)", "concatenate", {make_spec({32, 28, 28, 64}), make_spec({32, 28, 28, 32})},
+                {make_spec({32, 28, 28, 96})}, {{"axis", int64_t{3}}})};
   add_rows(list, 20000, 6400, 32);
   add_rows(list, 20000, 6400, 128);
   add_rows(list, 1000000, 6400, 64);

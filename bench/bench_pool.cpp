@@ -36,8 +36,9 @@ void add(std::vector<Case>& list, const Pool& t) {
 
 std::vector<Case> cases() {
   std::vector<Case> list;
-  for (const Pool& t : {Pool{"2x2 64x26x26x32", 64, 26, 32, 2, 2, 0}, Pool{"2x2 64x11x11x64", 64, 11, 64, 2, 2, 0}, Pool{"2x2 1x26x26x32", 1, 26, 32, 2, 2, 0},
-                        Pool{"3x3/2 16x56x56x64", 16, 56, 64, 3, 2, 1}, Pool{"3x3/1 16x28x28x64", 16, 28, 64, 3, 1, 1}, Pool{"2x2 64x32x32x3", 64, 32, 3, 2, 2, 0}}) {
+  for (const Pool& t :
+       {Pool{"2x2 64x26x26x32", 64, 26, 32, 2, 2, 0}, Pool{"2x2 64x11x11x64", 64, 11, 64, 2, 2, 0}, Pool{"2x2 1x26x26x32", 1, 26, 32, 2, 2, 0},
+        Pool{"3x3/2 16x56x56x64", 16, 56, 64, 3, 2, 1}, Pool{"3x3/1 16x28x28x64", 16, 28, 64, 3, 1, 1}, Pool{"2x2 64x32x32x3", 64, 32, 3, 2, 2, 0}}) {
     add(list, t);
   }
   return list;

@@ -11,9 +11,9 @@ namespace nnlite::NN_ISA {
 namespace {
 
 struct BatchNormState {
-  int64_t count, channels;     // rows of x, and C
+  int64_t count, channels;      // rows of x, and C
   int64_t fold, rows, columns;  // the folded matrix
-  int64_t block_rows, blocks;  // folded rows a block; the last block may be the left-over rows
+  int64_t block_rows, blocks;   // folded rows a block; the last block may be the left-over rows
   int64_t chunk_blocks, chunk_rows, chunk_channels;
   double epsilon;
   int64_t phase_chunks[3];

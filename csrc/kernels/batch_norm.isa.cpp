@@ -12,8 +12,9 @@ namespace {
 constexpr int kMean = 0, kScale = 1, kShift = 2;
 
 // Of every column of a block: a value near the mean, what the mean is beyond that value, and the sum of squares around the mean. In two parts the
-// mean keeps its digits when it is far from zero. The value near the mean is that of the block's first rows, an eighth of all: if they are D off the mean
-// of the block, they alone bring the sum of squares to n D^2 / 8, so subtracting n D^2 from the sum around the value loses at most three bits.
+// mean keeps its digits when it is far from zero. The value near the mean is that of the block's first rows, an eighth of all: if they are D off
+// the mean of the block, they alone bring the sum of squares to n D^2 / 8, so subtracting n D^2 from the sum around the value loses at most three
+// bits.
 template <class Item, class T>
 void block_moments(const Item* x, const Block& block, T* center_out, T* shift_out, T* squares_out) {
   constexpr int kLanes = Vec<T>::kLanes;
@@ -26,7 +27,8 @@ void block_moments(const Item* x, const Block& block, T* center_out, T* shift_ou
     sums.clear();
     deviations.clear();
     squares.clear();
-    for_block_rows<S>(first_rows, [&](int64_t i, int a, int v) __attribute__((always_inline)) { sums.v[a] += load_lanes<S::kFull>(p + i * stride + v * kLanes, n); });
+    for_block_rows<S>(first_rows, [&](int64_t i, int a, int v)
+                                      __attribute__((always_inline)) { sums.v[a] += load_lanes<S::kFull>(p + i * stride + v * kLanes, n); });
     Vec<T> center[4];
 #pragma GCC unroll 4
     for (int v = 0; v < S::kVectors; ++v) center[v] = sums.total(v) / first_count;
@@ -74,8 +76,8 @@ void combine_moments(const BatchNormState& s, int64_t first, int64_t last, const
     const Wide<T> variance = map_wide([=](auto q) { return q * splat(inverse); }, squares);
     const Wide<T> scale = map_wide([&](auto v, auto g) { return g / sqrt(v + splat(s.epsilon)); }, variance, widen(load_lanes<false>(gamma + j, n)));
     const Vec<T> mean_out = narrow(mean);
-    const Wide<T> shift = map_wide([](auto b, auto m, auto rounded, auto a) { return fma(rounded - m, a, b); }, widen(load_lanes<false>(beta + j, n)), mean,
-                                   widen(mean_out), scale);
+    const Wide<T> shift = map_wide([](auto b, auto m, auto rounded, auto a) { return fma(rounded - m, a, b); }, widen(load_lanes<false>(beta + j, n)),
+                                   mean, widen(mean_out), scale);
     store_lanes<false>(static_cast<Item*>(args.out[1]) + j, mean_out, n);
     store_lanes<false>(static_cast<Item*>(args.out[2]) + j, narrow(variance), n);
     put_coefficient(s, coefficients, kMean, j, mean_out, n);

@@ -19,7 +19,8 @@ void run_copy(const void* state, int, int64_t begin, int64_t end, const StepArgs
   const DropoutState& s = *static_cast<const DropoutState*>(state);
   const int64_t first = begin * kRandomChunk, last = min_of(end * kRandomChunk, s.size);
   if (args.in[0] == args.out[0]) return;
-  memcpy(static_cast<char*>(args.out[0]) + first * s.item, static_cast<const char*>(args.in[0]) + first * s.item, static_cast<size_t>((last - first) * s.item));
+  memcpy(static_cast<char*>(args.out[0]) + first * s.item, static_cast<const char*>(args.in[0]) + first * s.item,
+         static_cast<size_t>((last - first) * s.item));
 }
 
 // 16 elements.

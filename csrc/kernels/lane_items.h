@@ -64,8 +64,10 @@ NN_INLINE Vec<NumberOf<Item>> load_lanes(const Item* p, int n) {
     return full ? BFloat16::read(p) : BFloat16::read_part(p, n);
   } else if constexpr (sizeof(Item) == 1) {
     if constexpr (!full) return load_bytes_part(p, n);
-    if constexpr (static_cast<Item>(-1) > 0) return load_u8(p);
-    else return load_i8(p);
+    if constexpr (static_cast<Item>(-1) > 0)
+      return load_u8(p);
+    else
+      return load_i8(p);
   } else if constexpr (full) {
     return load(p);
   } else {

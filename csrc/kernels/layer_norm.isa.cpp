@@ -120,7 +120,8 @@ NN_INLINE void finish_moments(int rows, T inverse, T epsilon, RowMoments<T>& m) 
 template <class Item, class T>
 NN_INLINE void row_sum(const Item* x, int64_t columns, T* lanes) {
   RowSum<T> sums;
-  for_row<T>(columns, [&](int64_t j, int n, int k, auto flag) __attribute__((always_inline)) { sums.v[k] += load_lanes<decltype(flag)::kFull>(x + j, n); });
+  for_row<T>(columns,
+             [&](int64_t j, int n, int k, auto flag) __attribute__((always_inline)) { sums.v[k] += load_lanes<decltype(flag)::kFull>(x + j, n); });
   store(lanes, sums.total());
 }
 
@@ -413,7 +414,9 @@ void prepare_layer_norm_grad(Prepare& p) {
   s->chunk_columns = 128;
   s->whole = 2 * x.size() * item <= kChunkBytes;
   p.need_scratch(static_cast<size_t>(s->chunks * 2 * s->columns) * sizeof(double));
-  p.set_run(x.dtype == DType::kFloat32 ? run_layer_norm_grad<float> : x.dtype == DType::kFloat64 ? run_layer_norm_grad<double> : run_layer_norm_grad<uint16_t>);
+  p.set_run(x.dtype == DType::kFloat32   ? run_layer_norm_grad<float>
+            : x.dtype == DType::kFloat64 ? run_layer_norm_grad<double>
+                                         : run_layer_norm_grad<uint16_t>);
   if (s->whole) return p.add_phase(1);
   p.add_phase(s->chunks);
   p.add_phase(ceil_div(s->columns, s->chunk_columns));

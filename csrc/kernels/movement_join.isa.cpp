@@ -8,12 +8,12 @@ namespace {
 
 // The last axis is the row. Its cells are of `cell` bytes: several elements when the axes behind it are not padded.
 struct PadState {
-  int rank;  // outer axes
-  int64_t dims[kMaxRank];      // of the input
+  int rank;                // outer axes
+  int64_t dims[kMaxRank];  // of the input
   int64_t out_dims[kMaxRank];
   int64_t low[kMaxRank];
-  int64_t step[kMaxRank];      // 1 + interior
-  int64_t strides[kMaxRank];   // of the input, bytes
+  int64_t step[kMaxRank];     // 1 + interior
+  int64_t strides[kMaxRank];  // of the input, bytes
   int64_t cell, length, out_length, row_low, row_step;
   int64_t rows, chunk_rows;
   uint64_t pattern;  // the padding value's bytes, repeated to 8
@@ -103,19 +103,22 @@ struct PadAxis {
 int padded_axes(Prepare& p, PadAxis* axes) {
   const Spec &x = p.input(0), &y = p.output(0);
   int64_t low[kMaxRank], high[kMaxRank], interior[kMaxRank];
-  if (p.get_ints("low", low, kMaxRank) != x.rank || p.get_ints("high", high, kMaxRank) != x.rank || p.get_ints("interior", interior, kMaxRank) != x.rank) {
+  if (p.get_ints("low", low, kMaxRank) != x.rank || p.get_ints("high", high, kMaxRank) != x.rank ||
+      p.get_ints("interior", interior, kMaxRank) != x.rank) {
     p.fail("low, high and interior must have one entry per axis: rank %d", x.rank);
   }
-  if (x.dtype != y.dtype || x.rank != y.rank) p.fail("the output must have the input's dtype and rank: %s rank %d, got %s rank %d", dtype_name(x.dtype), x.rank, dtype_name(y.dtype), y.rank);
+  if (x.dtype != y.dtype || x.rank != y.rank)
+    p.fail("the output must have the input's dtype and rank: %s rank %d, got %s rank %d", dtype_name(x.dtype), x.rank, dtype_name(y.dtype), y.rank);
   int n = 0;
   for (int i = 0; i < x.rank; ++i) {
     const int64_t inside = x.dims[i] > 0 ? (x.dims[i] - 1) * (interior[i] + 1) + 1 : 0;
     if (low[i] < 0 || high[i] < 0 || interior[i] < 0) {
-      p.fail("padding must not be negative: axis %d has low %lld, high %lld, interior %lld", i, static_cast<long long>(low[i]), static_cast<long long>(high[i]),
-             static_cast<long long>(interior[i]));
+      p.fail("padding must not be negative: axis %d has low %lld, high %lld, interior %lld", i, static_cast<long long>(low[i]),
+             static_cast<long long>(high[i]), static_cast<long long>(interior[i]));
     }
     if (y.dims[i] != low[i] + inside + high[i]) {
-      p.fail("axis %d of the output must have %lld elements, got %lld", i, static_cast<long long>(low[i] + inside + high[i]), static_cast<long long>(y.dims[i]));
+      p.fail("axis %d of the output must have %lld elements, got %lld", i, static_cast<long long>(low[i] + inside + high[i]),
+             static_cast<long long>(y.dims[i]));
     }
     const PadAxis axis = {x.dims[i], y.dims[i], low[i], interior[i] + 1};
     if (n > 0 && axis.plain() && axes[n - 1].step == 1) {
@@ -203,16 +206,20 @@ void prepare_concatenate(Prepare& p) {
   for (int i = axis + 1; i < y.rank; ++i) inner *= y.dims[i];
   for (int k = 0; k < n; ++k) {
     const Spec& x = p.input(k);
-    if (x.dtype != y.dtype || x.rank != y.rank) p.fail("input %d must have the output's dtype and rank: %s rank %d, got %s rank %d", k, dtype_name(y.dtype), y.rank, dtype_name(x.dtype), x.rank);
+    if (x.dtype != y.dtype || x.rank != y.rank)
+      p.fail("input %d must have the output's dtype and rank: %s rank %d, got %s rank %d", k, dtype_name(y.dtype), y.rank, dtype_name(x.dtype),
+             x.rank);
     for (int i = 0; i < y.rank; ++i) {
       if (i != axis && x.dims[i] != y.dims[i]) {
-        p.fail("input %d must match the output on axis %d: %lld, got %lld", k, i, static_cast<long long>(y.dims[i]), static_cast<long long>(x.dims[i]));
+        p.fail("input %d must match the output on axis %d: %lld, got %lld", k, i, static_cast<long long>(y.dims[i]),
+               static_cast<long long>(x.dims[i]));
       }
     }
     total += x.dims[axis];
     s->bytes[k] = x.dims[axis] * inner;
   }
-  if (total != y.dims[axis]) p.fail("axis %d of the output must have %lld elements, got %lld", axis, static_cast<long long>(total), static_cast<long long>(y.dims[axis]));
+  if (total != y.dims[axis])
+    p.fail("axis %d of the output must have %lld elements, got %lld", axis, static_cast<long long>(total), static_cast<long long>(y.dims[axis]));
   if (y.size() == 0) return prepare_nothing(p);
   s->inputs = n;
   s->row_bytes = total * inner;

@@ -21,13 +21,13 @@ struct ViewState {
   int rank;
   int64_t dims[kMaxRank];
   int64_t strides[kMaxRank];
-  int64_t offset;      // bytes
-  int64_t length;      // elements in a row
-  int64_t step;        // elements from one to the next in the input's row
-  int64_t item;        // bytes of an element
-  int64_t piece;       // rows are cut into pieces of this many elements
-  int64_t pieces;      // pieces in a row
-  int64_t units;       // pieces in all rows (or tile blocks in all matrices)
+  int64_t offset;  // bytes
+  int64_t length;  // elements in a row
+  int64_t step;    // elements from one to the next in the input's row
+  int64_t item;    // bytes of an element
+  int64_t piece;   // rows are cut into pieces of this many elements
+  int64_t pieces;  // pieces in a row
+  int64_t units;   // pieces in all rows (or tile blocks in all matrices)
   int64_t chunk_units;
   // Tiled: the input is contiguous along an outer axis of `depth` elements, `depth_stride` elements apart in the output.
   int64_t depth, depth_stride;
@@ -152,8 +152,9 @@ void run_tiles(const void* state, int, int64_t begin, int64_t end, const StepArg
     from.start(s.rank, s.dims, s.strides, unit / blocks);
     to.start(s.rank, s.dims, s.out_strides, unit / blocks);
     const int64_t d = (unit % blocks) / s.length_blocks * kTileBlock, i = (unit % blocks) % s.length_blocks * kTileBlock;
-    transpose_block(reinterpret_cast<const T*>(in + from.offset) + i * s.step + d, s.step, reinterpret_cast<T*>(out + to.offset) + d * s.depth_stride + i,
-                    s.depth_stride, min_of(kTileBlock, s.depth - d), min_of(kTileBlock, s.length - i));
+    transpose_block(reinterpret_cast<const T*>(in + from.offset) + i * s.step + d, s.step,
+                    reinterpret_cast<T*>(out + to.offset) + d * s.depth_stride + i, s.depth_stride, min_of(kTileBlock, s.depth - d),
+                    min_of(kTileBlock, s.length - i));
   }
 }
 
@@ -224,7 +225,10 @@ void prepare_view(Prepare& p, View v) {
   s->offset = v.offset * s->item;
   s->length = v.dims[v.rank - 1];
   s->step = v.strides[v.rank - 1];
-  const ViewRuns runs = s->item == 8 ? runs_of<uint64_t>() : s->item == 4 ? runs_of<uint32_t>() : s->item == 2 ? runs_of<uint16_t>() : runs_of<uint8_t>();
+  const ViewRuns runs = s->item == 8   ? runs_of<uint64_t>()
+                        : s->item == 4 ? runs_of<uint32_t>()
+                        : s->item == 2 ? runs_of<uint16_t>()
+                                       : runs_of<uint8_t>();
   const int axis = s->step == 0 || s->step == 1 || s->step == -1 ? -1 : tile_axis(v);
   if (axis >= 0) {
     plan_tiles(v, axis, s);
@@ -262,7 +266,8 @@ void per_axis(const Prepare& p, const char* name, int rank, int64_t* values) {
 
 void check_dim(const Prepare& p, int axis, int64_t expected) {
   if (p.output(0).dims[axis] != expected) {
-    p.fail("axis %d of the output must have %lld elements, got %lld", axis, static_cast<long long>(expected), static_cast<long long>(p.output(0).dims[axis]));
+    p.fail("axis %d of the output must have %lld elements, got %lld", axis, static_cast<long long>(expected),
+           static_cast<long long>(p.output(0).dims[axis]));
   }
 }
 
@@ -274,7 +279,8 @@ void prepare_transpose(Prepare& p) {
   View v = x;
   unsigned seen = 0;
   for (int i = 0; i < x.rank; ++i) {
-    if (axes[i] < 0 || axes[i] >= x.rank || (seen >> axes[i] & 1)) p.fail("axes must be a permutation of 0..%d, got %lld at %d", x.rank - 1, static_cast<long long>(axes[i]), i);
+    if (axes[i] < 0 || axes[i] >= x.rank || (seen >> axes[i] & 1))
+      p.fail("axes must be a permutation of 0..%d, got %lld at %d", x.rank - 1, static_cast<long long>(axes[i]), i);
     seen |= 1u << axes[i];
     v.dims[i] = x.dims[axes[i]];
     v.strides[i] = x.strides[axes[i]];
@@ -328,8 +334,8 @@ void prepare_slice(Prepare& p) {
   for (int i = 0; i < v.rank; ++i) {
     check_dim(p, i, sizes[i]);
     if (starts[i] < 0 || steps[i] < 1 || (sizes[i] > 0 && starts[i] + (sizes[i] - 1) * steps[i] >= v.dims[i])) {
-      p.fail("the slice leaves axis %d of %lld elements: start %lld, size %lld, stride %lld", i, static_cast<long long>(v.dims[i]), static_cast<long long>(starts[i]),
-             static_cast<long long>(sizes[i]), static_cast<long long>(steps[i]));
+      p.fail("the slice leaves axis %d of %lld elements: start %lld, size %lld, stride %lld", i, static_cast<long long>(v.dims[i]),
+             static_cast<long long>(starts[i]), static_cast<long long>(sizes[i]), static_cast<long long>(steps[i]));
     }
     v.dims[i] = sizes[i];
     v.offset += starts[i] * v.strides[i];

@@ -14,7 +14,8 @@ struct AveragePoolState {
 // `count` windows of `rows` x `columns` cells inside the input, the first at x, `step` elements from one to the next; kRows and kColumns are
 // the sizes where they are constants (else 0).
 template <int kRows, int kColumns, class Item>
-__attribute__((noinline)) void average_windows(const Item* x, int64_t count, int64_t step, int64_t row_stride, int64_t c, int64_t rows, int64_t columns, Item* y) {
+__attribute__((noinline)) void average_windows(const Item* x, int64_t count, int64_t step, int64_t row_stride, int64_t c, int64_t rows,
+                                               int64_t columns, Item* y) {
   using Number = NumberOf<Item>;
   if constexpr (kRows > 0) rows = kRows;
   if constexpr (kColumns > 0) columns = kColumns;
@@ -41,7 +42,9 @@ void average_row(const PoolShape& s, const Item* image, int64_t oh, Item* y) {
     const PoolRange q = cells_inside(ow, s.sw, s.left, s.kw, s.iw);
     const int64_t columns = q.end - q.begin, count = ow == whole.begin && whole.end > ow ? whole.end - ow : 1;
     const Item* x = image + ((oh * s.sh - s.top + r.begin) * s.iw + ow * s.sw - s.left + q.begin) * s.c;
-    const auto average = rows == 2 && columns == 2 ? average_windows<2, 2, Item> : rows == 3 && columns == 3 ? average_windows<3, 3, Item> : average_windows<0, 0, Item>;
+    const auto average = rows == 2 && columns == 2   ? average_windows<2, 2, Item>
+                         : rows == 3 && columns == 3 ? average_windows<3, 3, Item>
+                                                     : average_windows<0, 0, Item>;
     average(x, count, s.sw * s.c, s.iw * s.c, s.c, rows, columns, y + ow * s.c);
     ow += count;
   }
@@ -53,13 +56,15 @@ void run_average_pool(const void* state, int, int64_t begin, int64_t end, const 
   const PoolShape s = state_.shape;
   const int64_t last = min_of(end * state_.chunk_rows, state_.rows);
   for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
-    average_row(s, static_cast<const Item*>(args.in[0]) + row / s.oh * s.ih * s.iw * s.c, row % s.oh, static_cast<Item*>(args.out[0]) + row * s.ow * s.c);
+    average_row(s, static_cast<const Item*>(args.in[0]) + row / s.oh * s.ih * s.iw * s.c, row % s.oh,
+                static_cast<Item*>(args.out[0]) + row * s.ow * s.c);
   }
 }
 
 // The gradient of `count` windows, `step` elements of dx from one to the next: `columns` positions each.
 template <class Item>
-__attribute__((noinline)) void spread_windows(const Item* dy, int64_t count, int64_t step, int64_t c, int64_t columns, NumberOf<Item> share, Item* dx) {
+__attribute__((noinline)) void spread_windows(const Item* dy, int64_t count, int64_t step, int64_t c, int64_t columns, NumberOf<Item> share,
+                                              Item* dx) {
   using Number = NumberOf<Item>;
   for (int64_t i = count; i > 0; --i, dy += c, dx += step) {
     for_channels<Item>(c, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {

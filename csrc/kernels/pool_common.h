@@ -41,7 +41,8 @@ inline PoolShape read_pool(const Prepare& p, const Spec& x, const Spec& y) {
     p.fail("pool_size and strides must have 2 entries and padding 4 (top, bottom, left, right)");
   }
   if (x.rank != 4 || y.rank != 4) p.fail("pooling takes tensors of rank 4 [N, H, W, C], got ranks %d and %d", x.rank, y.rank);
-  const PoolShape s = {x.dims[0], x.dims[1], x.dims[2], y.dims[1], y.dims[2], x.dims[3], pool[0], pool[1], strides[0], strides[1], padding[0], padding[2]};
+  const PoolShape s = {x.dims[0], x.dims[1], x.dims[2],  y.dims[1],  y.dims[2],  x.dims[3],
+                       pool[0],   pool[1],   strides[0], strides[1], padding[0], padding[2]};
   if (s.kh < 1 || s.kw < 1 || s.sh < 1 || s.sw < 1) p.fail("pool_size and strides must be at least 1");
   for (int64_t pad : padding) {
     if (pad < 0) p.fail("padding must not be negative, got %lld", static_cast<long long>(pad));
@@ -49,8 +50,9 @@ inline PoolShape read_pool(const Prepare& p, const Spec& x, const Spec& y) {
   const int64_t h = s.ih + padding[0] + padding[1], w = s.iw + padding[2] + padding[3];
   const int64_t oh = h < s.kh ? 0 : (h - s.kh) / s.sh + 1, ow = w < s.kw ? 0 : (w - s.kw) / s.sw + 1;
   if (y.dims[0] != s.n || s.oh != oh || s.ow != ow || y.dims[3] != s.c) {
-    p.fail("the pooled shape must be (%lld, %lld, %lld, %lld), got (%lld, %lld, %lld, %lld)", static_cast<long long>(s.n), static_cast<long long>(oh), static_cast<long long>(ow),
-           static_cast<long long>(s.c), static_cast<long long>(y.dims[0]), static_cast<long long>(s.oh), static_cast<long long>(s.ow), static_cast<long long>(y.dims[3]));
+    p.fail("the pooled shape must be (%lld, %lld, %lld, %lld), got (%lld, %lld, %lld, %lld)", static_cast<long long>(s.n), static_cast<long long>(oh),
+           static_cast<long long>(ow), static_cast<long long>(s.c), static_cast<long long>(y.dims[0]), static_cast<long long>(s.oh),
+           static_cast<long long>(s.ow), static_cast<long long>(y.dims[3]));
   }
   return s;
 }

@@ -33,7 +33,8 @@ NN_INLINE Mask<double> wins(Vec<double> x, Vec<double> best) { return (!(x <= be
 NN_INLINE Mask<int32_t> wins(Vec<int32_t> x, Vec<int32_t> best) { return x > best; }
 NN_INLINE Mask<int64_t> wins(Vec<int64_t> x, Vec<int64_t> best) { return x > best; }
 
-// Watches for NaN beside the comparisons: the sum of the cells is NaN when one of them is (or when infinities of both signs meet, which costs only time).
+// Watches for NaN beside the comparisons: the sum of the cells is NaN when one of them is (or when infinities of both signs meet, which costs only
+// time).
 template <class T>
 struct NanWatch {
   void start(Vec<T>) {}
@@ -233,7 +234,8 @@ void prepare_max_pool(Prepare& p) {
 // `count` windows, `step` elements of dx from one to the next: `columns` cells of a row take dy where the window's winner is `cell`, cell + 1, ...
 // kColumns is `columns` where it is a constant (else 0).
 template <int kColumns, class Item, class A>
-__attribute__((noinline)) void spread_windows(const Item* dy, const A* cells, int64_t count, int64_t step, int64_t c, int64_t columns, int64_t cell, Item* dx) {
+__attribute__((noinline)) void spread_windows(const Item* dy, const A* cells, int64_t count, int64_t step, int64_t c, int64_t columns, int64_t cell,
+                                              Item* dx) {
   using Number = NumberOf<Item>;
   if constexpr (kColumns > 0) columns = kColumns;
   for (int64_t i = count; i > 0; --i, dy += c, cells += c, dx += step) {
@@ -295,7 +297,8 @@ NN_INLINE void gather_few(const Covering* windows, int64_t c, const Item* dy, co
 
 // The position (ih, iw) under any number of windows.
 template <class Item, class A>
-__attribute__((noinline)) void gather_many(const PoolShape& s, const Item* dy, const A* cells, int64_t ih, int64_t iw, PoolRange over, PoolRange across, Item* dx) {
+__attribute__((noinline)) void gather_many(const PoolShape& s, const Item* dy, const A* cells, int64_t ih, int64_t iw, PoolRange over,
+                                           PoolRange across, Item* dx) {
   using Number = NumberOf<Item>;
   for_channels<Item>(s.c, [&](int64_t j, int n, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;

@@ -64,9 +64,7 @@ void run_bytes(const void* state, int phase, int64_t begin, int64_t end, const S
   (void)phase;
   run_byte_bits(state, phase, begin, end, args, 0xff);
 }
-void run_bools(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
-  run_byte_bits(state, phase, begin, end, args, 1);
-}
+void run_bools(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) { run_byte_bits(state, phase, begin, end, args, 1); }
 
 // ---- uniform ----
 
@@ -106,7 +104,8 @@ NN_INLINE Vec<T> log_unit(Vec<T> u) {
 
 // Taylor series on [-pi/4, pi/4]; the first omitted terms are below half an ulp.
 NN_INLINE Vec<double> sin_reduced(Vec<double> x) {
-  static constexpr double kTail[] = {-1.0 / 6, 1.0 / 120, -1.0 / 5040, 1.0 / 362880, -1.0 / 39916800, 1.0 / 6227020800, -1.0 / 1307674368000, 1.0 / 355687428096000};
+  static constexpr double kTail[] = {-1.0 / 6,        1.0 / 120,        -1.0 / 5040,          1.0 / 362880,
+                                     -1.0 / 39916800, 1.0 / 6227020800, -1.0 / 1307674368000, 1.0 / 355687428096000};
   const Vec<double> z = x * x;
   return fma(x * z, polynomial(z, kTail), x);
 }

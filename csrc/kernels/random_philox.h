@@ -57,7 +57,8 @@ NN_INLINE PhiloxWords philox_words(const PhiloxStream& s, uint64_t group) {
   PhiloxWords words;
 #pragma GCC unroll 2
   for (int h = 0; h < 2; ++h) {
-    const __m512i w01 = _mm512_mask_shuffle_epi32(c0[h], 0xaaaa, c1[h], _MM_PERM_CCAA), w23 = _mm512_mask_shuffle_epi32(c2[h], 0xaaaa, c3[h], _MM_PERM_CCAA);
+    const __m512i w01 = _mm512_mask_shuffle_epi32(c0[h], 0xaaaa, c1[h], _MM_PERM_CCAA),
+                  w23 = _mm512_mask_shuffle_epi32(c2[h], 0xaaaa, c3[h], _MM_PERM_CCAA);
     words.v[2 * h].r.r = _mm512_unpacklo_epi64(w01, w23);
     words.v[2 * h + 1].r.r = _mm512_unpackhi_epi64(w01, w23);
   }
@@ -95,7 +96,8 @@ NN_INLINE PhiloxWords philox_words(const PhiloxStream& s, uint64_t group) {
     }
 #pragma GCC unroll 2
     for (int h = 0; h < 2; ++h) {
-      const __m256i w01 = _mm256_blend_epi32(c0[h], _mm256_slli_epi64(c1[h], 32), 0xaa), w23 = _mm256_blend_epi32(c2[h], _mm256_slli_epi64(c3[h], 32), 0xaa);
+      const __m256i w01 = _mm256_blend_epi32(c0[h], _mm256_slli_epi64(c1[h], 32), 0xaa),
+                    w23 = _mm256_blend_epi32(c2[h], _mm256_slli_epi64(c3[h], 32), 0xaa);
       _mm256_store_si256(reinterpret_cast<__m256i*>(words + 32 * half + 16 * h), _mm256_unpacklo_epi64(w01, w23));
       _mm256_store_si256(reinterpret_cast<__m256i*>(words + 32 * half + 16 * h + 8), _mm256_unpackhi_epi64(w01, w23));
     }
@@ -135,7 +137,7 @@ NN_INLINE PhiloxWords philox_words(const PhiloxStream& s, uint64_t group) {
 
 #endif
 
-constexpr int64_t kPhiloxGroup = 64;          // words that philox_words makes
+constexpr int64_t kPhiloxGroup = 64;                  // words that philox_words makes
 constexpr int64_t kRandomChunk = 256 * kPhiloxGroup;  // elements a chunk, a few microseconds of work
 
 // Checks that input `i` is a key: int64 [2], holding (seed, call).

@@ -18,7 +18,8 @@ NN_INLINE int64_t id_at(const void* ids, int64_t i) {
 NN_INLINE bool in_range(int64_t id, int64_t rows) { return static_cast<uint64_t>(id) < static_cast<uint64_t>(rows); }
 
 void check_ids(const Prepare& p, const Spec& ids) {
-  if (ids.dtype != DType::kInt32 && ids.dtype != DType::kInt64 && ids.dtype != DType::kUInt8) p.fail("ids must be int32, int64 or uint8, got %s", dtype_name(ids.dtype));
+  if (ids.dtype != DType::kInt32 && ids.dtype != DType::kInt64 && ids.dtype != DType::kUInt8)
+    p.fail("ids must be int32, int64 or uint8, got %s", dtype_name(ids.dtype));
 }
 
 // Elements of one row: the axes behind the first `lead` ones.
@@ -255,9 +256,9 @@ void prepare_scatter(Prepare& p) {
   s->column_chunk = 256 / item;
   s->classes = traffic < kChunkBytes ? 1 : 8;
   while (((s->width * item) << s->class_shift) < 128) ++s->class_shift;  // classes share no cache line
-  s->cut = s->bytes + traffic <= kChunkBytes                    ? ScatterCut::kWhole
+  s->cut = s->bytes + traffic <= kChunkBytes            ? ScatterCut::kWhole
            : row_bytes >= 512 && traffic >= kChunkBytes ? ScatterCut::kColumns
-                                                           : ScatterCut::kClasses;
+                                                        : ScatterCut::kClasses;
   p.set_run(ids.dtype == DType::kInt32   ? scatter_function<int32_t>(dtype)
             : ids.dtype == DType::kInt64 ? scatter_function<int64_t>(dtype)
                                          : scatter_function<uint8_t>(dtype));

@@ -31,8 +31,8 @@ inline Buffer to_float32(const Buffer& x) {
   return y;
 }
 
-// Runs `kernel` on bfloat16 inputs and on the same numbers as float32 (other dtypes stay), and expects outputs that differ by at most `steps` bfloat16
-// steps, relative to the largest number of the output where those cancel.
+// Runs `kernel` on bfloat16 inputs and on the same numbers as float32 (other dtypes stay), and expects outputs that differ by at most `steps`
+// bfloat16 steps, relative to the largest number of the output where those cancel.
 inline void expect_bfloat16_like_float32(const std::string& kernel, const std::vector<Buffer>& inputs, const std::vector<Spec>& outputs,
                                          const Attributes& attributes, double steps) {
   std::vector<Buffer> narrow, wide;

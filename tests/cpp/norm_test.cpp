@@ -57,7 +57,8 @@ void check_batch_norm(int64_t rows, int64_t channels, DType dtype, double offset
 
 void check_batch_norm_grad(int64_t rows, int64_t channels, DType dtype) {
   const Spec spec = make_spec({rows, channels}, dtype), per_channel = make_spec({channels}, dtype);
-  const Buffer x = random_buffer(spec, 1), dy = random_buffer(spec, 4), gamma = random_buffer(per_channel, 2, 0.5, 2), beta = random_buffer(per_channel, 3);
+  const Buffer x = random_buffer(spec, 1), dy = random_buffer(spec, 4), gamma = random_buffer(per_channel, 2, 0.5, 2),
+               beta = random_buffer(per_channel, 3);
   const auto forward = run_kernel("batch_norm", {x, gamma, beta}, {spec, per_channel, per_channel}, kAttributes);
   const auto outputs = run_every_way("batch_norm_grad", {x, dy, gamma, forward[1], forward[2]}, {spec, per_channel, per_channel}, kAttributes);
   std::vector<double> dgamma(channels), dbeta(channels), dx(rows * channels);
@@ -110,7 +111,8 @@ TEST(batch_norm_of_rows_that_drift) {
   // Blocks take their bearings from their first rows: here those are far from the rest, and every block from every other.
   const Spec spec = make_spec({3000, 40}), per_channel = make_spec({40});
   const Buffer x = random_buffer(spec), gamma = random_buffer(per_channel, 2, 0.5, 2), beta = random_buffer(per_channel, 3);
-  for (int64_t i = 0; i < x.size(); ++i) x.at<float>(i) = x.at<float>(i) * 0.01f + static_cast<float>(i / 40 / 700) + (i / 40 % 64 < 9 ? 500.0f : 0.0f);
+  for (int64_t i = 0; i < x.size(); ++i)
+    x.at<float>(i) = x.at<float>(i) * 0.01f + static_cast<float>(i / 40 / 700) + (i / 40 % 64 < 9 ? 500.0f : 0.0f);
   const auto outputs = run_every_way("batch_norm", {x, gamma, beta}, {spec, per_channel, per_channel}, kAttributes);
   const Moments m = column_moments(x, 3000, 40);
   expect_close(outputs[1], m.mean, 1e-7);
@@ -156,7 +158,8 @@ void check_layer_norm(int64_t rows, int64_t columns, DType dtype, double offset 
 
 void check_layer_norm_grad(int64_t rows, int64_t columns, DType dtype) {
   const Spec spec = make_spec({rows, columns}, dtype), per_column = make_spec({columns}, dtype), per_row = make_spec({rows}, dtype);
-  const Buffer x = random_buffer(spec, 1), dy = random_buffer(spec, 4), gamma = random_buffer(per_column, 2, 0.5, 2), beta = random_buffer(per_column, 3);
+  const Buffer x = random_buffer(spec, 1), dy = random_buffer(spec, 4), gamma = random_buffer(per_column, 2, 0.5, 2),
+               beta = random_buffer(per_column, 3);
   const auto forward = run_kernel("layer_norm", {x, gamma, beta}, {spec, per_row, per_row}, kAttributes);
   const auto outputs = run_every_way("layer_norm_grad", {x, dy, gamma, forward[1], forward[2]}, {spec, per_column, per_column});
   std::vector<double> dx(rows * columns), dgamma(columns), dbeta(columns);
@@ -202,9 +205,7 @@ TEST(layer_norm_gradient_of_many_shapes) {
   }
 }
 
-TEST(layer_norm_is_stable_far_from_zero) {
-  check_layer_norm(20, 500, DType::kFloat32, 1000);
-}
+TEST(layer_norm_is_stable_far_from_zero) { check_layer_norm(20, 500, DType::kFloat32, 1000); }
 
 TEST(layer_norm_of_a_row_does_not_depend_on_its_neighbours) {
   const Spec many = make_spec({11, 77}), one = make_spec({1, 77}), per_column = make_spec({77});
@@ -222,7 +223,8 @@ TEST(norms_of_bfloat16) {
   for (int64_t c : {1, 3, 16, 17, 64, 100, 300}) {
     for (int64_t r : {2, 7, 300, 3000}) {
       const Spec x = make_spec({r, c}), per_channel = make_spec({c}), per_row = make_spec({r});
-      const Buffer values = random_buffer(x), dy = random_buffer(x, 2), gamma = random_buffer(per_channel, 3, 0.5, 2), beta = random_buffer(per_channel, 4);
+      const Buffer values = random_buffer(x), dy = random_buffer(x, 2), gamma = random_buffer(per_channel, 3, 0.5, 2),
+                   beta = random_buffer(per_channel, 4);
       const Buffer mean = random_buffer(per_channel, 5, -0.1, 0.1), variance = random_buffer(per_channel, 6, 0.5, 1);
       const Buffer row_mean = random_buffer(per_row, 7, -0.1, 0.1), rstd = random_buffer(per_row, 8, 1, 2);
       expect_bfloat16_like_float32("batch_norm", {values, gamma, beta}, {x, per_channel, per_channel}, kAttributes, 1);
@@ -237,10 +239,12 @@ TEST(norms_of_nothing) {
   const Spec per_channel = make_spec({5});
   const Buffer gamma = random_buffer(per_channel), beta = random_buffer(per_channel);
   run_every_way("layer_norm", {Buffer(make_spec({0, 5})), gamma, beta}, {make_spec({0, 5}), make_spec({0}), make_spec({0})}, kAttributes);
-  const auto gradient = run_every_way("layer_norm_grad", {Buffer(make_spec({0, 5})), Buffer(make_spec({0, 5})), gamma, Buffer(make_spec({0})), Buffer(make_spec({0}))},
-                                      {make_spec({0, 5}), per_channel, per_channel});
+  const auto gradient =
+      run_every_way("layer_norm_grad", {Buffer(make_spec({0, 5})), Buffer(make_spec({0, 5})), gamma, Buffer(make_spec({0})), Buffer(make_spec({0}))},
+                    {make_spec({0, 5}), per_channel, per_channel});
   for (int64_t i = 0; i < 5; ++i) EXPECT(gradient[1].at<float>(i) == 0 && gradient[2].at<float>(i) == 0);
-  const auto batch = run_every_way("batch_norm", {Buffer(make_spec({0, 5})), gamma, beta}, {make_spec({0, 5}), per_channel, per_channel}, kAttributes);
+  const auto batch =
+      run_every_way("batch_norm", {Buffer(make_spec({0, 5})), gamma, beta}, {make_spec({0, 5}), per_channel, per_channel}, kAttributes);
   for (int64_t i = 0; i < 5; ++i) EXPECT(std::isnan(batch[1].at<float>(i)));
 }
 

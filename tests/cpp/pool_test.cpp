@@ -191,11 +191,13 @@ TEST(pooling_of_bfloat16) {
 TEST(pooling_rejects_what_does_not_fit) {
   const Case t = {1, 4, 4, 2, {2, 2}, {2, 2}, {0, 0, 0, 0}};
   const Buffer x = random_buffer(t.x(DType::kFloat32));
-  EXPECT_THROWS(run_kernel("max_pool2d", {x}, {make_spec({1, 3, 2, 2})}, t.attributes(false)), std::invalid_argument, "must be (1, 2, 2, 2), got (1, 3, 2, 2)");
+  EXPECT_THROWS(run_kernel("max_pool2d", {x}, {make_spec({1, 3, 2, 2})}, t.attributes(false)), std::invalid_argument,
+                "must be (1, 2, 2, 2), got (1, 3, 2, 2)");
   EXPECT_THROWS(run_kernel("max_pool2d", {x}, {t.y(DType::kFloat32), t.y(DType::kInt32)}, t.attributes(false)), std::invalid_argument, "dtype uint8");
-  EXPECT_THROWS(run_kernel("average_pool2d", {random_buffer(t.x(DType::kInt32))}, {t.y(DType::kInt32)}, t.attributes(false)), std::invalid_argument, "got int32");
-  EXPECT_THROWS(run_kernel("average_pool2d_grad", {random_buffer(t.y(DType::kFloat32))}, {t.x(DType::kFloat32)}, t.attributes(false)), std::invalid_argument,
-                "input_shape");
+  EXPECT_THROWS(run_kernel("average_pool2d", {random_buffer(t.x(DType::kInt32))}, {t.y(DType::kInt32)}, t.attributes(false)), std::invalid_argument,
+                "got int32");
+  EXPECT_THROWS(run_kernel("average_pool2d_grad", {random_buffer(t.y(DType::kFloat32))}, {t.x(DType::kFloat32)}, t.attributes(false)),
+                std::invalid_argument, "input_shape");
 }
 
 }  // namespace

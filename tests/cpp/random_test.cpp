@@ -9,7 +9,9 @@ Buffer make_key(int64_t seed, int64_t call) { return Buffer(make_spec({2}, DType
 uint32_t word(int64_t seed, int64_t call, uint64_t i) {
   return philox_block(static_cast<uint64_t>(seed), static_cast<uint64_t>(call), i / 4).words[i % 4];
 }
-uint64_t double_word(int64_t seed, int64_t call, uint64_t i) { return word(seed, call, 2 * i) | static_cast<uint64_t>(word(seed, call, 2 * i + 1)) << 32; }
+uint64_t double_word(int64_t seed, int64_t call, uint64_t i) {
+  return word(seed, call, 2 * i) | static_cast<uint64_t>(word(seed, call, 2 * i + 1)) << 32;
+}
 
 const int64_t kSizes[] = {0, 1, 2, 3, 5, 16, 31, 63, 64, 65, 127, 129, 1000, 16384, 16385, 50001};
 const int64_t kSeed = 0x123456789abcdef, kCall = 0x7654321fedcba;
@@ -142,10 +144,12 @@ TEST(dropout_of_a_batch_does_not_depend_on_what_follows) {
 }
 
 TEST(random_kernels_reject_what_does_not_fit) {
-  EXPECT_THROWS(run_kernel("random_uniform", {Buffer(make_spec({2}, DType::kInt32))}, {make_spec({3})}), std::invalid_argument, "int64 tensor of shape (2,)");
+  EXPECT_THROWS(run_kernel("random_uniform", {Buffer(make_spec({2}, DType::kInt32))}, {make_spec({3})}), std::invalid_argument,
+                "int64 tensor of shape (2,)");
   EXPECT_THROWS(run_kernel("random_normal", {make_key(1, 1)}, {make_spec({3}, DType::kInt32)}), std::invalid_argument, "float32 or float64");
   EXPECT_THROWS(run_kernel("random_bits", {make_key(1, 1)}, {make_spec({3})}), std::invalid_argument, "got float32");
-  EXPECT_THROWS(run_kernel("dropout", {random_buffer({3}), make_key(1, 1)}, {make_spec({3})}, {{"rate", 1.5}}), std::invalid_argument, "rate must be in [0, 1], got 1.5");
+  EXPECT_THROWS(run_kernel("dropout", {random_buffer({3}), make_key(1, 1)}, {make_spec({3})}, {{"rate", 1.5}}), std::invalid_argument,
+                "rate must be in [0, 1], got 1.5");
 }
 
 }  // namespace
