@@ -94,6 +94,9 @@ def test_the_stub_names_what_the_extension_has():
 
 
 def test_the_first_snippet(capsys):
+    import nnlite
+
+    nnlite.utils.clear_session()  # names count from the start, as in a fresh process
     from nnlite.layers import Conv2D, MaxPooling2D
     from nnlite.models import Sequential
 
