@@ -226,9 +226,9 @@ TEST(elementwise_integer_opcodes) {
 TEST(elementwise_integer_overflow_wraps) {
   const Spec spec = make_spec({2}, DType::kInt32);
   const Buffer a(spec, {INT32_MIN, INT32_MIN}), b(spec, {-1, 1});
-  EXPECT_EQ(run_every_way("elementwise", {a, b}, {spec}, single_op("floor_divide", 2, DType::kInt32))[0].at<int32_t>(0), INT32_MIN);
-  EXPECT_EQ(run_every_way("elementwise", {a, b}, {spec}, single_op("mod", 2, DType::kInt32))[0].at<int32_t>(0), 0);
-  EXPECT_EQ(run_every_way("elementwise", {a}, {spec}, single_op("abs", 1, DType::kInt32))[0].at<int32_t>(0), INT32_MIN);
+  EXPECT_EQ(value_at(run_every_way("elementwise", {a, b}, {spec}, single_op("floor_divide", 2, DType::kInt32))[0], 0), INT32_MIN);
+  EXPECT_EQ(value_at(run_every_way("elementwise", {a, b}, {spec}, single_op("mod", 2, DType::kInt32))[0], 0), 0);
+  EXPECT_EQ(value_at(run_every_way("elementwise", {a}, {spec}, single_op("abs", 1, DType::kInt32))[0], 0), INT32_MIN);
 }
 
 TEST(elementwise_bool_opcodes) {
