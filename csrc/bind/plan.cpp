@@ -228,6 +228,11 @@ void run_steps(BoundPlan& bound, py::handle sources, py::handle order, int64_t f
   const Items items(sources);
   const std::vector<Source> parsed = parse_sources(items, plan);
   const int64_t* rows = check_order(order, first, count, batch, parsed);
+  if (count == 1 && plan.is_short()) {  // over before Ctrl-C or another thread could wait for it
+    ArenaHold hold(plan.arena());
+    plan.run_steps(parsed, rows, 1, {});
+    return;
+  }
   SignalPoll signals;
   {
     ArenaHold hold(plan.arena());

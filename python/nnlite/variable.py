@@ -8,6 +8,7 @@ import numpy as np
 
 from nnlite.backends import empty
 from nnlite.graph.apply import state
+from nnlite.graph.looks import looks
 from nnlite.graph.operators import Operators, table
 from nnlite.graph.spec import NUMPY_DTYPE, Spec
 from nnlite.tensor import Tensor, _bfloat16_to_float32
@@ -87,6 +88,7 @@ class Variable(Operators):
     @property
     def version(self) -> int:
         """Counts changes of the values: caches of packed weights compare it."""
+        looks.look()
         return self._version
 
     @property
@@ -95,6 +97,7 @@ class Variable(Operators):
         if state.trace is not None:
             return state.trace.read(self)
         if self._tensor is None:
+            looks.look()
             self._tensor = Tensor(self._spec, self._buffer, variable=self)
         return self._tensor
 

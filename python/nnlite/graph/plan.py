@@ -8,26 +8,31 @@ import numpy as np
 
 from nnlite import _core
 from nnlite.graph.ir import Graph, Step
+from nnlite.graph.looks import looks
 from nnlite.graph.passes import optimize
 from nnlite.graph.passes.fuse import PROGRAM, single_program
 from nnlite.graph.passes.memory import MemoryPlan, find, is_view, plan_memory
 from nnlite.graph.spec import Spec
 
 
-# Engine memory that may come on top of twice what the last collection left before the next one is due.
+# What may come on top of twice what the last collection left before the next one is due: engine memory, and plans, which take 0.1 MB or more.
 _SPARE_BYTES = 64 << 20
+_SPARE_PLANS = 12
 
 
 class _Garbage:
     """Frees dropped models in time. They are reference cycles, which Python collects by their number and without knowing the memory that they hold."""
 
     kept_bytes = 0  # what was in use after the last collection
+    kept_plans = 0
+    plans = 0  # alive
 
     @classmethod
     def collect(cls) -> None:
-        if _core.memory_stats()["in_use"] > 2 * cls.kept_bytes + _SPARE_BYTES:
+        if _core.memory_stats()["in_use"] > 2 * cls.kept_bytes + _SPARE_BYTES or cls.plans > 2 * cls.kept_plans + _SPARE_PLANS:
             gc.collect()
             cls.kept_bytes = _core.memory_stats()["in_use"]
+            cls.kept_plans = cls.plans
 
 
 class Plan:
@@ -38,6 +43,7 @@ class Plan:
 
     def __init__(self, graph: Graph, label: str = "", arena=None):
         _Garbage.collect()
+        _Garbage.plans += 1
         self.label = label
         self.graph = graph = optimize(graph)
         memory = plan_memory(graph)
@@ -47,15 +53,19 @@ class Plan:
         updated = {id(v) for v in self._updated}  # == on variables compares values
         self._watched = [v for v in graph.variables.values() if id(v) not in updated] if graph.prologue else []
         self._prologue_versions: list[int] | None = None
+        self._seen_look: object = None
         self.arena_bytes = memory.arena_bytes
 
+    def __del__(self, garbage=_Garbage):  # bound here: at the interpreter's end the module's names may be gone
+        garbage.plans -= 1
+
     def _prepare(self) -> None:
-        for variable in self._updated:  # detach(), inlined: this runs before every batch when callbacks listen
-            if variable._tensor is None:
-                variable._version += 1
-            else:
+        if self._seen_look is not looks.last:
+            self._seen_look = looks.last
+            for variable in self._updated:
                 variable.detach()
         if self._watched or (self.graph.prologue and self._prologue_versions is None):
+            looks.look()
             versions = [v._version for v in self._watched]
             if versions != self._prologue_versions:
                 self._core.run_prologue()

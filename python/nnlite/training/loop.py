@@ -82,7 +82,7 @@ class Loop:
     def _run_pass(self, last: int, done: int, stop: str):
         """Steps of the current order up to `last`; `done` were done before in this epoch. Returns (done, reader of logs)."""
         data, model, order = self.data, self.model, self._order
-        full, short = divmod(data.rows, data.batch_size)
+        full = data.rows // data.batch_size
         per_call = max(int(model.steps_per_execution or 1), 1)
         read = step = stamp = None
         while (first := self._position) < last:
@@ -91,18 +91,31 @@ class Loop:
                 read, count = self._eager_step(data.batch(order, first), done), 1
             else:
                 # The step is looked up again only when a layer, a trainable flag or the optimizer may have changed.
-                now = (clock.now, in_short, model.optimizer, getattr(model.optimizer, "_revision", 0))
-                if now != stamp:
-                    step, stamp = self._array_step(short if in_short else data.batch_size), now
+                if stamp is None or stamp != (clock.now, in_short, model.optimizer, getattr(model.optimizer, "_revision", 0)):
+                    step = self._array_step(data.rows % data.batch_size if in_short else data.batch_size)
                     stamp = (clock.now, in_short, model.optimizer, getattr(model.optimizer, "_revision", 0))
                     read = step.logs
-                room = 1 if in_short else min(last, full) - first
-                count = min(room, per_call if self._per_batch or step.refresh is not None else max(self._chunk, per_call))
-                self._run_chunk(step, order, first, count, in_short, done)
+                for begin in self._begins:
+                    begin(done, {})
+                if step.refresh is not None:
+                    step.refresh()
+                if in_short:
+                    count = 1
+                    step.runner.run_steps(data.sources, order[first * data.batch_size :], 0, 1)
+                elif self._per_batch or step.refresh is not None:
+                    count = min(last - first, full - first, per_call)
+                    step.runner.run_steps(data.sources, order, first, count)
+                else:
+                    count = min(last - first, full - first, max(self._chunk, per_call))
+                    self._run_chunk(step, order, first, count)
             self._position += count
             done += count
             if self._ends or self._progress:
-                self._after(done - 1, read)
+                logs = read()
+                for end in self._ends:
+                    end(done - 1, logs)
+                for end in self._progress:
+                    end(done - 1, logs)
             if getattr(model, stop):
                 break
         return done, read
@@ -117,21 +130,13 @@ class Loop:
             self._checked.add(model._revision)
         return step
 
-    def _run_chunk(self, step, order, first: int, count: int, in_short: bool, done: int) -> None:
-        for begin in self._begins:
-            begin(done, {})
-        if step.refresh is not None:
-            step.refresh()
-        if in_short:
-            step.runner.run_steps(self.data.sources, order[first * self.data.batch_size :], 0, 1)
-        elif self._per_batch:
-            step.runner.run_steps(self.data.sources, order, first, count)
-        else:
-            start = time.perf_counter()
-            step.runner.run_steps(self.data.sources, order, first, count)
-            seconds = time.perf_counter() - start
-            if count == self._chunk:
-                self._chunk = max(1, min(int(count * _CHUNK_SECONDS / max(seconds, 1e-9)), 4 * count, _LARGEST_CHUNK))
+    def _run_chunk(self, step, order, first: int, count: int) -> None:
+        """Several steps in one call, and how many there shall be in the next."""
+        start = time.perf_counter()
+        step.runner.run_steps(self.data.sources, order, first, count)
+        seconds = time.perf_counter() - start
+        if count == self._chunk:
+            self._chunk = max(1, min(int(count * _CHUNK_SECONDS / max(seconds, 1e-9)), 4 * count, _LARGEST_CHUNK))
 
     def _after(self, index: int, read) -> None:
         logs = read()
