@@ -52,6 +52,20 @@ def test_the_users_guide_names_the_environment_variables_that_are_read():
     assert documented <= read, f"the guide names variables that nothing reads: {documented - read}"
 
 
+def test_the_table_of_primitives_is_complete():
+    import importlib
+    import pkgutil
+
+    import nnlite.ops
+    from nnlite.graph.op import REGISTRY
+
+    for module in pkgutil.iter_modules(nnlite.ops.__path__):
+        importlib.import_module(f"nnlite.ops.{module.name}")
+    words = set(re.findall(r"\w+", (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")))
+    missing = [name for name, op in REGISTRY.items() if op.__module__.startswith("nnlite.") and name not in words]
+    assert not missing, f"docs/engine.md does not name the primitives {missing}"
+
+
 def test_the_table_of_measurements_has_its_place():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert 0 < text.index("<!-- benchmarks -->") < text.index("<!-- /benchmarks -->")

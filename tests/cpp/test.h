@@ -36,8 +36,8 @@ std::string show(const T& value) {
 
 #define EXPECT_EQ(a, b)                                                                     \
   do {                                                                                      \
-    const auto& left_ = (a);                                                                \
-    const auto& right_ = (b);                                                               \
+    const auto left_ = (a);  /* a copy: (a) may be a reference into something that dies */  \
+    const auto right_ = (b);                                                                \
     if (!(left_ == right_))                                                                 \
       ::nnlite::test::report_failure(__FILE__, __LINE__, std::string(#a " == " #b ": ") +   \
                                      ::nnlite::test::show(left_) + " != " + ::nnlite::test::show(right_)); \

@@ -235,6 +235,20 @@ def test_backup_and_restore(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("name", ["latest.weights.h5", "training_metadata.json"])
+def test_backup_cut_short_falls_back_to_the_one_before(tmp_path, name):
+    class Interrupt(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(classifier("adam"), callbacks.BackupAndRestore(tmp_path, double_checkpoint=True), Interrupt(), epochs=4)
+    damaged = tmp_path / name
+    damaged.write_bytes(damaged.read_bytes()[:5])
+    assert fit(classifier("adam"), callbacks.BackupAndRestore(tmp_path, double_checkpoint=True), epochs=4).epoch == [2, 3]
+
+
 def test_swap_ema_weights():
     model = classifier(nnlite.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.5))
     seen = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import shutil
 import warnings
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from nnlite.callbacks.callback import Callback
 from nnlite.callbacks.monitor import MonitorCallback
+from nnlite.saving.atomic import write_whole
 from nnlite.utils.io_utils import print_msg
 
 
@@ -174,7 +176,7 @@ class BackupAndRestore(Callback):
             )
         try:
             self._restore("")
-        except OSError:
+        except (OSError, ValueError):  # cut short by a crash while it was written
             if not os.path.exists(self._weights_path + ".bkp"):
                 raise
             self._restore(".bkp")
@@ -207,8 +209,7 @@ class BackupAndRestore(Callback):
                 if os.path.exists(path):
                     shutil.copy(path, path + ".bkp")
         self.model.save_weights(self._weights_path, overwrite=True)
-        with open(self._metadata_path, "w", encoding="utf-8") as file:
-            json.dump({"epoch": self._current_epoch, "batch": batch}, file)
+        write_whole(pathlib.Path(self._metadata_path), json.dumps({"epoch": self._current_epoch, "batch": batch}).encode())
 
     def on_train_end(self, logs=None):
         if self.delete_checkpoint and os.path.exists(self.backup_dir):
