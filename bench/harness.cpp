@@ -20,7 +20,7 @@ namespace nnlite::bench {
 namespace {
 
 struct Options {
-  bool quick = false;
+  bool quick = false, peak = false;
   std::string only, json;
   std::vector<Isa> isas = {active_isa()};
   std::vector<int> threads = {1, 2};
@@ -253,7 +253,7 @@ void write_json(const std::string& path, const std::string& family, const std::v
 }
 
 [[noreturn]] void usage(const std::string& message) {
-  std::fprintf(stderr, "%s\noptions: --quick, --only PART-OF-NAME, --isa baseline|avx2|avx512|all, --threads LIST, --json FILE\n", message.c_str());
+  std::fprintf(stderr, "%s\noptions: --quick, --peak, --only PART-OF-NAME, --isa baseline|avx2|avx512|all, --threads LIST, --json FILE\n", message.c_str());
   std::exit(2);
 }
 
@@ -280,8 +280,8 @@ Options parse(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string option = argv[i];
-    if (option == "--quick") {
-      options.quick = true;
+    if (option == "--quick" || option == "--peak") {
+      (option == "--quick" ? options.quick : options.peak) = true;
       continue;
     }
     if (i + 1 == argc) usage("unknown option, or one without its value: " + option);
@@ -301,6 +301,16 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
+// The calibrator alone, GF/s, a line for every thread count.
+void print_peaks(const Options& options) {
+  for (int threads : options.threads) {
+    const PinnedScope pinned(threads);
+    double best = 0;
+    for (int i = 0; i < 20; ++i) best = std::max(best, peak_gflops(options.isas[0], threads, 8000));
+    std::printf("%.1f\n", best);
+  }
+}
+
 }  // namespace
 
 Spec make_spec(std::vector<int64_t> dims, DType dtype) {
@@ -313,6 +323,10 @@ Spec make_spec(std::vector<int64_t> dims, DType dtype) {
 int run_benchmark(int argc, char** argv, const std::string& family, const std::vector<Case>& cases) {
   const Options options = parse(argc, argv);
   const FlushDenormals flush;
+  if (options.peak) {
+    print_peaks(options);
+    return 0;
+  }
   std::vector<Result> results;
   std::printf("%-28s %-8s %2s %11s %11s %9s %8s %8s %8s\n", family.c_str(), "isa", "th", "best us", "median us", "GF/s", "of peak", "median", "GB/s");
   for (const Case& c : cases) {

@@ -3,7 +3,7 @@
 //
 //   int main(int argc, char** argv) { return nnlite::bench::run_benchmark(argc, argv, "gemm", cases()); }
 //
-// Options: --quick (each case once through: does it run?), --only PART-OF-NAME, --isa NAME, --threads LIST (default 1,2), --json FILE.
+// Options: --quick (each case once through: does it run?), --peak (the calibrator alone), --only PART-OF-NAME, --isa NAME, --threads LIST (default 1,2), --json FILE.
 #pragma once
 #include <functional>
 #include <string>

@@ -73,6 +73,30 @@ def resnet20():
     return model, torch.randn(2048, 3, 32, 32), labels(10, 2048), 128, functional.cross_entropy, lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)
 
 
+def wide_conv():
+    parts, inputs = [], 3
+    for filters in (64, 128, 256):
+        for _ in range(2):
+            parts += [nn.Conv2d(inputs, filters, 3, 1, 1), nn.ReLU()]
+            inputs = filters
+        parts.append(nn.MaxPool2d(2))
+    model = nn.Sequential(*parts, nn.Flatten(), nn.Linear(4096, 256), nn.ReLU(), nn.Linear(256, 10))
+    return model, torch.randn(512, 3, 32, 32), labels(10, 512), 32, functional.cross_entropy, torch.optim.Adam
+
+
+def mobilenet():
+    parts, inputs = [nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU()], 32
+    for filters, stride in ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1)):
+        parts += [nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs, bias=False), nn.BatchNorm2d(inputs), nn.ReLU()]
+        parts += [nn.Conv2d(inputs, filters, 1, bias=False), nn.BatchNorm2d(filters), nn.ReLU()]
+        inputs = filters
+    model = nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(256, 10))
+    return model, torch.randn(1024, 3, 64, 64), labels(10, 1024), 64, functional.cross_entropy, torch.optim.Adam
+
+
+WORKLOADS = {f.__name__: f for f in (tiny_mlp, mnist_mlp, seed_cnn, resnet20, wide_conv, mobilenet)}
+
+
 def train_epoch(run, optimizer, loss_function, x, y, batch):
     """One pass in random order, loss and accuracy read every step, as a training loop reports them."""
     order = torch.randperm(len(x))
@@ -99,7 +123,7 @@ def seconds_of(function):
 
 
 def main():
-    model, x, y, batch, loss_function, make_optimizer = {f.__name__: f for f in (tiny_mlp, mnist_mlp, seed_cnn, resnet20)}[options.name]()
+    model, x, y, batch, loss_function, make_optimizer = WORKLOADS[options.name]()
     if options.channels_last and x.dim() == 4:
         model, x = model.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
     optimizer = make_optimizer(model.parameters())

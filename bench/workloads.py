@@ -78,6 +78,39 @@ def resnet20():
     return model, normal(2048, 32, 32, 3), labels(10, 2048), 128
 
 
+def wide_conv():
+    model = keras.Sequential([keras.Input((32, 32, 3))])
+    for filters in (64, 128, 256):
+        for _ in range(2):
+            model.add(layers.Conv2D(filters, 3, padding="same", activation="relu"))
+        model.add(layers.MaxPooling2D(2))
+    for layer in (layers.Flatten(), layers.Dense(256, activation="relu"), layers.Dense(10, activation="softmax")):
+        model.add(layer)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model, normal(512, 32, 32, 3), labels(10, 512), 32
+
+
+def mobilenet():
+    def block(x, channels, stride):
+        x = layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+        x = layers.Conv2D(channels, 1, use_bias=False)(x)
+        return layers.ReLU()(layers.BatchNormalization()(x))
+
+    inputs = keras.Input((64, 64, 3))
+    x = layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False)(inputs)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    for channels, stride in ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1)):
+        x = block(x, channels, stride)
+    outputs = layers.Dense(10, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model, normal(1024, 64, 64, 3), labels(10, 1024), 64
+
+
+WORKLOADS = {f.__name__: f for f in (tiny_mlp, mnist_mlp, seed_cnn, resnet20, wide_conv, mobilenet)}
+
+
 class Clock(keras.callbacks.Callback):
     """Seconds of every epoch."""
 
@@ -104,7 +137,7 @@ def fastest(function, repeat):
 
 def main():
     keras.utils.set_random_seed(1)
-    model, x, y, batch = {f.__name__: f for f in (tiny_mlp, mnist_mlp, seed_cnn, resnet20)}[options.name]()
+    model, x, y, batch = WORKLOADS[options.name]()
     clock = Clock()
     history = model.fit(x, y, batch_size=batch, epochs=options.epochs, verbose=0, callbacks=[clock])
     model.predict(x, batch_size=batch, verbose=0)
