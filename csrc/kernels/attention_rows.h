@@ -1,0 +1,140 @@
+// What the forward and the gradient of attention share: copies of blocks, and what a score becomes before its exponential.
+// Scores are in units of log 2, so that their exponentials need no reduction.
+// Per-ISA header: include only from `.isa.cpp` files.
+#pragma once
+#include "kernels/attention_plan.h"
+#include "kernels/attention_tile.h"
+#include "kernels/gemm_pack.h"
+#include "simd/math.h"
+
+namespace nnlite::NN_ISA {
+namespace {
+
+NN_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+NN_INLINE int64_t round_up16(int64_t n) { return (n + 15) / 16 * 16; }
+
+// A score that is not looked at: its weight is zero, unless all scores of a row are so; then all weigh the same.
+template <class T>
+constexpr T kMasked = sizeof(T) == 4 ? T(-1.7014117e38) : T(-8.9884656743115785e307);
+
+// 2^x for x <= 0, -infinity and NaN included; what would be subnormal is zero.
+NN_INLINE Vec<float> exp2_weight(Vec<float> x) {
+  static constexpr float kTail[] = {1.0f, 0.693147182f, 0.240226477f, 0.0555033237f, 0.00961843692f, 0.0013398875f, 0.000153533605f};
+  const Vec<float> magic = splat(12582912.0f + 127.0f);  // 1.5 * 2^23: what is added lands in the lowest bits
+  x = max(splat(-127.0f), x);
+  const Vec<float> whole = x + magic;
+  const Vec<float> r = x - (whole - magic);
+  return polynomial(r, kTail) * as_float(shift_left<23>(as_int(whole)));
+}
+NN_INLINE Vec<double> exp2_weight(Vec<double> x) { return exp(x * splat(0.69314718055994531)); }
+
+// One block of rows of one head.
+template <class T>
+struct RowBlock {
+  int64_t batch, head, key_head;
+  int64_t first, rows;   // targets
+  const T* bias;         // of the first row, or null; rows are `bias_step` apart
+  int64_t bias_step;
+  const uint8_t* mask;   // the same
+  int64_t mask_step;
+  int64_t end_key;       // keys from here on weigh nothing in all of the rows
+};
+
+// Whether each row looks at one of the first keys that causality leaves it.
+template <class T>
+bool all_rows_look(const RowBlock<T>& block, int64_t sources) {
+  if (!block.mask) return true;
+  for (int64_t i = 0; i < block.rows; ++i) {
+    const uint8_t* mask = block.mask + i * block.mask_step;
+    const int64_t end = least(block.first + i + 1, sources);
+    int64_t j = 0;
+    while (j < end && !mask[j]) ++j;
+    if (j == end) return false;
+  }
+  return true;
+}
+
+// The rows of block `index` of a key head: its heads one after the other, blocks of targets within.
+template <class T>
+RowBlock<T> find_rows(const AttentionPlan& plan, const StepArgs& args, int64_t batch, int64_t key_head, int64_t index) {
+  const int64_t part = index % plan.query_blocks;
+  RowBlock<T> block = {};
+  block.batch = batch;
+  block.key_head = key_head;
+  block.head = key_head * plan.group + index / plan.query_blocks;
+  block.first = plan.targets * part / plan.query_blocks;
+  block.rows = plan.targets * (part + 1) / plan.query_blocks - block.first;
+  if (plan.bias.input >= 0) {
+    block.bias_step = plan.bias.target;
+    block.bias = static_cast<const T*>(args.in[plan.bias.input]) + batch * plan.bias.batch + block.head * plan.bias.head + block.first * plan.bias.target;
+  }
+  if (plan.mask.input >= 0) {
+    block.mask_step = plan.mask.target;
+    block.mask =
+        static_cast<const uint8_t*>(args.in[plan.mask.input]) + batch * plan.mask.batch + block.head * plan.mask.head + block.first * plan.mask.target;
+  }
+  block.end_key = plan.causal && all_rows_look(block, plan.sources) ? least(block.first + block.rows, plan.sources) : plan.sources;
+  return block;
+}
+
+// Keys (or values) of a block as panels of 64 columns: to[panel][i][key].
+template <class T>
+void pack_keys(const T* from, int64_t step, int64_t keys, int64_t size, T* to) {
+  for (int64_t key = 0; key < keys; key += kAttentionPanel, to += kAttentionPanel * size) {
+    const int64_t columns = least(keys - key, kAttentionPanel);
+    if (columns < kAttentionPanel) __builtin_memset(to, 0, static_cast<size_t>(kAttentionPanel * size) * sizeof(T));
+    pack_transposed(from + key * step, step, to, kAttentionPanel, columns, size);
+  }
+}
+
+// Rows times `factor`, with zeros up to `ld`, and zero rows after the last.
+template <class T>
+void copy_rows(const T* from, int64_t step, int64_t rows, int64_t size, T factor, T* to, int64_t ld) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  const Vec<T> by = splat(factor);
+  for (int64_t i = 0; i < rows; ++i, from += step, to += ld) {
+    int64_t j = 0;
+    for (; j + kLanes <= size; j += kLanes) store(to + j, load(from + j) * by);
+    for (; j < ld; j += kLanes) store(to + j, j < size ? load_part(from + j, static_cast<int>(size - j)) * by : Vec<T>::zero());
+  }
+  __builtin_memset(to, 0, static_cast<size_t>(kAttentionSpareRows * ld) * sizeof(T));
+}
+
+// Bytes as truth values, `n` of them, the rest false.
+template <class T>
+NN_INLINE Mask<T> load_mask_part(const uint8_t* p, int n) {
+  uint8_t whole[16] = {};
+  __builtin_memcpy(whole, p, static_cast<size_t>(n));
+  return load_mask<T>(whole);
+}
+
+// The first key of a block that causality hides from target `row`.
+NN_INLINE int64_t causal_end(const AttentionPlan& plan, int64_t row, int64_t first_key, int64_t keys) {
+  const int64_t end = row + 1 - first_key;
+  return !plan.causal || end > keys ? keys : end < 0 ? 0 : end;
+}
+
+// Bias and mask of one row of scores, and -infinity after the last key up to whole vectors.
+template <class T>
+NN_INLINE void finish_scores(const AttentionPlan& plan, const RowBlock<T>& block, int64_t row, int64_t first_key, int64_t keys, T* scores) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  const Vec<T> masked = splat(kMasked<T>), unit = splat(FloatTraits<T>::kLog2E);
+  if (block.bias) {
+    const T* bias = block.bias + row * block.bias_step + first_key;
+    for (int64_t j = 0; j < keys; j += kLanes) {
+      store(scores + j, fma(load_part(bias + j, static_cast<int>(least(keys - j, kLanes))), unit, load(scores + j)));
+    }
+  }
+  if (block.mask) {
+    const uint8_t* mask = block.mask + row * block.mask_step + first_key;
+    for (int64_t j = 0; j < keys; j += kLanes) {
+      const Mask<T> looks = keys - j >= kLanes ? load_mask<T>(mask + j) : load_mask_part<T>(mask + j, static_cast<int>(keys - j));
+      store(scores + j, select(looks, load(scores + j), masked));
+    }
+  }
+  for (int64_t j = causal_end(plan, block.first + row, first_key, keys); j < keys; ++j) scores[j] = kMasked<T>;
+  for (int64_t j = keys; j < round_up16(keys); ++j) scores[j] = -FloatTraits<T>::kInfinity;
+}
+
+}  // namespace
+}  // namespace nnlite::NN_ISA
