@@ -150,3 +150,15 @@ def test_tensors_do_not_change_in_place():
 def test_lambdas_are_not_saved():
     with pytest.raises(ValueError, match="A lambda cannot be saved"):
         nnlite.saving.serialize_keras_object(lambda x: x)
+
+
+def test_large_convolutions_are_rounded_a_little_more():
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((1, 12, 12, 32), "float32"), rng.standard_normal((3, 3, 32, 32), "float32")
+    fast = np.asarray(ops.conv(x, w, padding="same"))
+    nnlite.config.enable_exact_convolution()
+    try:
+        exact = np.asarray(ops.conv(x, w, padding="same"))
+    finally:
+        nnlite.config.disable_exact_convolution()
+    assert 0 < np.abs(fast - exact).max() < 2e-5 * exact.std()

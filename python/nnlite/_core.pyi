@@ -25,6 +25,11 @@ def best_isa() -> str:
 def kernels() -> list[str]:
     """The names of all kernels, sorted."""
 
+def winograd_pays(
+    x: Sequence[int], kernel: Sequence[int], y: Sequence[int], strides: Sequence[int], dilation: Sequence[int], padding: Sequence[int], groups: int
+) -> bool:
+    """Whether `conv2d` of float32 images x [N,H,W,C] into y [N,OH,OW,K] uses Winograd's method when its attributes leave the choice; the batch does not matter."""
+
 def get_num_threads() -> int:
     """How many threads work at most: at first NNLITE_NUM_THREADS, or else what the affinity mask and the cgroup's CPU quota grant."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 _FLOATS = ("float32", "float64", "bfloat16")
-_settings = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+_settings = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last", "exact_convolution": False}
+_forget_compiled: list[Callable[[], object]] = []  # what makes compiled steps of earlier settings unused
 
 
 def floatx() -> str:
@@ -35,6 +38,43 @@ def set_image_data_format(value: str) -> None:
     if value not in ("channels_last", "channels_first"):
         raise ValueError(f'set_image_data_format() takes "channels_last" or "channels_first"; received {value!r}.')
     _settings["image_data_format"] = value
+
+
+def on_change(forget: Callable[[], object]) -> None:
+    """`forget()` will be called whenever a setting changes that compiled steps depend on; for the engine's own caches."""
+    _forget_compiled.append(forget)
+
+
+def exact_convolution() -> bool:
+    """Whether every convolution adds its products one by one: False at the start."""
+    return _settings["exact_convolution"]
+
+
+def enable_exact_convolution() -> None:
+    """Makes every convolution add its products one by one, three times slower for large 3x3 kernels.
+
+    By default convolutions of 3x3 and 5x5 kernels with stride 1 and many channels use Winograd's method. Its rounding errors are two to three times
+    as large (about 1e-6 of the results' size), and NaN or infinity in one pixel reaches up to 4 pixels instead of those under the kernel alone.
+    What is compiled already is compiled anew when it is used next.
+
+    >>> enable_exact_convolution()
+    >>> exact_convolution()
+    True
+    >>> disable_exact_convolution()
+    """
+    _set_exact_convolution(True)
+
+
+def disable_exact_convolution() -> None:
+    """Goes back to the fastest method for each convolution."""
+    _set_exact_convolution(False)
+
+
+def _set_exact_convolution(value: bool) -> None:
+    if _settings["exact_convolution"] != value:
+        _settings["exact_convolution"] = value
+        for forget in _forget_compiled:
+            forget()
 
 
 def backend() -> str:

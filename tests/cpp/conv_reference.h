@@ -14,6 +14,7 @@ struct ConvCase {
   int64_t n, h, w, c, k, kh, kw, sh, sw, dh, dw, groups;
   int64_t padding[4];  // top, bottom, left, right
   DType dtype = DType::kFloat32;
+  bool exact = true;  // products one by one: not by Winograd
 
   int64_t oh() const { return output_size(h + padding[0] + padding[1], kh, sh, dh); }
   int64_t ow() const { return output_size(w + padding[2] + padding[3], kw, sw, dw); }
@@ -25,7 +26,8 @@ struct ConvCase {
     return {{"strides", std::vector<int64_t>{sh, sw}},
             {"dilation", std::vector<int64_t>{dh, dw}},
             {"padding", std::vector<int64_t>(padding, padding + 4)},
-            {"groups", groups}};
+            {"groups", groups},
+            {"exact", int64_t{exact}}};
   }
   std::string text() const {
     std::string result = "conv";

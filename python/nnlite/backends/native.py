@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from nnlite import _core
+from nnlite import _core, config
 from nnlite.graph.plan import Plan, kernel_call
 
 # (op, attributes, input specs) -> (output specs, callable on arrays). A step takes about 8 KiB; data of ever new shapes must not pile them up.
 _steps: dict = {}
 _MOST_STEPS = 2048
+config.on_change(_steps.clear)
 
 
 def empty(spec):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import weakref
 
 import numpy as np
 
-from nnlite import tree
+from nnlite import config, tree
 from nnlite.backends import active
 from nnlite.graph.apply import state
 from nnlite.graph.ir import graph_of_trace
@@ -53,6 +54,18 @@ def compile_trace(trace: Trace, result, label: str = "", arena=None) -> Compiled
     return Compiled(graph, active().compile_graph(graph, label, arena), result, is_tensor)
 
 
+_functions: weakref.WeakSet = weakref.WeakSet()
+
+
+def _forget_compiled() -> None:
+    for function in _functions:
+        function.cache.clear()
+        function._quick.clear()
+
+
+config.on_change(_forget_compiled)
+
+
 class Function:
     """What `nnlite.function` returns: callable like the Python function, compiled per signature of its tensor arguments.
 
@@ -68,6 +81,7 @@ class Function:
         self.cache: dict = {}
         self._quick: dict = {}  # (dtype, shape) of a lone array argument -> (revision, run, spec of the result)
         self._has_revision = hasattr(type(function), "_revision")
+        _functions.add(self)
 
     def __get__(self, instance, owner=None):
         return self if instance is None else functools.partial(self, instance)

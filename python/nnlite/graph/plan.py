@@ -6,7 +6,7 @@ import gc
 
 import numpy as np
 
-from nnlite import _core
+from nnlite import _core, config
 from nnlite.graph.ir import Graph, Step
 from nnlite.graph.looks import looks
 from nnlite.graph.passes import optimize
@@ -18,6 +18,10 @@ from nnlite.graph.spec import Spec
 # What may come on top of twice what the last collection left before the next one is due: engine memory, and plans, which take 0.1 MB or more.
 _SPARE_BYTES = 64 << 20
 _SPARE_PLANS = 12
+
+
+# Their kernels choose between Winograd and the direct way, unless the attribute `exact` forbids or packed weights decide.
+_WINOGRAD_OPS = frozenset(("conv2d", "conv2d_input_grad", "conv2d_kernel_grad"))
 
 
 class _Garbage:
@@ -101,6 +105,8 @@ def kernel_call(op, attributes: dict, input_specs, output_specs) -> tuple[str, d
     opcode = op.traits.elementwise
     if opcode and op is not PROGRAM:
         return "elementwise", single_program(opcode, len(input_specs), output_specs[0].dtype)
+    if op.name in _WINOGRAD_OPS and "packed" not in attributes and config.exact_convolution():
+        attributes = {**attributes, "exact": 1}
     return op.kernel, attributes
 
 

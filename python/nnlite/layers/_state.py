@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import weakref
 
+from nnlite import config
+
 
 class _Calls(threading.local):
     """The calls in progress in this thread.
@@ -24,20 +26,30 @@ class _Calls(threading.local):
 
 
 class _Clock:
-    """Counts changes of layers and variables that compiled plans may depend on."""
+    """Counts changes of layers, variables and settings that compiled plans may depend on.
 
-    __slots__ = ("now",)
+    Attributes:
+        now: The number of changes.
+        settings: When settings changed last.
+    """
+
+    __slots__ = ("now", "settings")
 
     def __init__(self):
         self.now = 0
+        self.settings = 0
 
     def tick(self) -> int:
         self.now += 1
         return self.now
 
+    def note_settings(self) -> None:
+        self.settings = self.tick()
+
 
 calls = _Calls()
 clock = _Clock()
+config.on_change(clock.note_settings)
 
 
 def current_path(layer) -> str:

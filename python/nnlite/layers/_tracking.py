@@ -243,9 +243,9 @@ class Tracking:
 
     @property
     def _revision(self) -> int:
-        """Grows whenever something that a compiled plan of this layer may depend on has changed, trainable flags excepted."""
+        """Grows whenever something that a compiled plan of this layer may depend on has changed, settings included, trainable flags excepted."""
         if self._revision_seen != clock.now:
-            self.__dict__["_revision_found"] = max([layer._own_revision for layer in self._flatten_layers()])
+            self.__dict__["_revision_found"] = max(clock.settings, *[layer._own_revision for layer in self._flatten_layers()])
             self.__dict__["_revision_seen"] = clock.now
         return self._revision_found
 

@@ -44,6 +44,26 @@ def matmul_pack(b, *, transpose_b):
     return Spec((rows * _padded(columns),), b.dtype)
 
 
+# Winograd's points are 0, +-5/8, +-3/2 and infinity.
+_POINTS = np.array([0, 0.625, -0.625, 1.5, -1.5])
+
+
+def _winograd_reference(w):
+    taps, _, channels, filters = w.shape
+    others = _POINTS[None] - _POINTS[:, None] + np.eye(5)
+    transform = np.concatenate([_POINTS[:, None] ** np.arange(taps) / np.prod(others, 0)[:, None], np.eye(taps)[-1:]])
+    points = np.einsum("ir,js,rsck->ijck", transform, transform, w.astype("float64")).reshape(36, channels, filters)
+    return np.concatenate([_panels(point.astype(w.dtype)) for point in points])
+
+
+@primitive(gradients=(no_gradient,), reference=_winograd_reference, traits=Traits(cost=lambda i, o, a: 10.0 * o[0].size))
+def winograd_pack(w):
+    """[3, 3, C, K] or [5, 5, C, K] to its values at 36 points, each the panels of a matrix [C, K]."""
+    if len(w.shape) != 4 or w.shape[0] != w.shape[1] or w.shape[0] not in (3, 5) or w.dtype != "float32":
+        raise ValueError(f"winograd_pack() takes a float32 kernel [3, 3, C, K] or [5, 5, C, K]; received {w}.")
+    return Spec((36 * w.shape[2] * _padded(w.shape[3]),), w.dtype)
+
+
 @primitive(gradients=(no_gradient,), reference=_conv_reference, traits=Traits(cost=lambda i, o, a: float(o[0].size)))
 def conv2d_pack(w, *, groups):
     """[kh, kw, C/groups, K] to panels of the matrix [kh*kw*C/groups, K/groups] of every group."""

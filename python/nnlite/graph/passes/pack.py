@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nnlite import _core, config
 from nnlite.graph.ir import Graph, Step
 from nnlite.graph.op import REGISTRY
 
@@ -30,7 +31,7 @@ def pack_weights(graph: Graph) -> Graph:
 
 
 def _packed(graph: Graph, step: Step) -> list[Step]:
-    pack = REGISTRY[f"{step.op.name}_pack"]
+    name = f"{step.op.name}_pack"
     spec = graph.specs[step.inputs[1]]
     if step.op.name == "matmul":
         if spec.rank != 2 or spec.dtype not in ("float32", "float64"):
@@ -38,12 +39,24 @@ def _packed(graph: Graph, step: Step) -> list[Step]:
         transposed = step.attributes.get("transpose_b", False)
         pack_attributes = {"transpose_b": transposed}
         extra = {"packed": 1, "n": spec.shape[0 if transposed else 1], "transpose_b": False}
+    elif _uses_winograd(graph, step):
+        name, pack_attributes = "winograd_pack", {}
+        extra = {"packed": 1, "winograd": 1, "kernel_shape": spec.shape}
     else:
         pack_attributes = {"groups": step.attributes["groups"]}
         extra = {"packed": 1, "kernel_shape": spec.shape}
+    pack = REGISTRY[name]
     value = graph.new_value(pack.specs([spec], pack_attributes)[0])
     inputs = (step.inputs[0], value, *step.inputs[2:])
     return [Step(pack, (step.inputs[1],), (value,), pack_attributes, step.scope), Step(step.op, inputs, step.outputs, {**step.attributes, **extra}, step.scope)]
+
+
+def _uses_winograd(graph: Graph, step: Step) -> bool:
+    image, kernel = [graph.specs[i] for i in step.inputs[:2]]
+    if config.exact_convolution() or image.dtype != "float32":
+        return False
+    a = step.attributes
+    return _core.winograd_pays(image.shape, kernel.shape, graph.specs[step.outputs[0]].shape, a["strides"], a["dilation"], a["padding"], a["groups"])
 
 
 def hoist(graph: Graph) -> Graph:

@@ -1,0 +1,247 @@
+// Winograd conv2d and conv2d_input_grad, and winograd_pack.
+//
+// A block of tiles at a time: its patches are transformed, for each of the 36 points multiplied with the transformed weights, and the products
+// turned back into pixels, all within the second-level cache. NaN and infinity of a pixel reach all outputs of the tiles that read it.
+#include "kernels/winograd.h"
+
+#include "kernels/conv2d_tile.h"
+#include "kernels/gemm_pack.h"
+#include "kernels/winograd_images.h"
+#include "simd/math.h"
+
+namespace nnlite::NN_ISA {
+namespace winograd {
+namespace {
+
+NN_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Columns of a panel as stored: 64, less in the last one.
+NN_INLINE int64_t panel_width(int64_t columns, int64_t panel) {
+  const int64_t left = columns - panel * kPanelColumns;
+  return left >= kPanelColumns ? kPanelColumns : (left + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple;
+}
+
+// One point: products of `tiles` transformed inputs with a panel of transformed weights.
+void multiply(const WinogradPlan& plan, int64_t tiles, int64_t width, const float* inputs, const float* weights, float* products) {
+  conv::Tile<float> tile;
+  tile.ldb = width;
+  tile.tap_rows = tile.tap_cols = 1;
+  tile.run = plan.in.channels;
+  tile.tap_col = tile.tap_row_skip = tile.weight_skip = 0;
+  tile.bias = nullptr;
+  tile.part = kLanes;
+  tile.flags = 0;
+  for (int64_t j = 0; j < width; j += conv::kMaxVectors * kLanes) {
+    const int vectors = static_cast<int>(smaller((width - j) / kLanes, conv::kMaxVectors));
+    const int64_t most = conv::kMaxRows[vectors], count = (tiles + most - 1) / most, size = tiles / count, longer = tiles % count;
+    tile.weights = weights + j;
+    const float* from = inputs;
+    float* to = products + j;
+    for (int64_t t = 0; t < count; ++t) {
+      const int rows = static_cast<int>(size + (t < longer));
+      for (int i = 0; i < rows; ++i, from += plan.row, to += width) {
+        tile.pixels[i] = from;
+        tile.outputs[i] = to;
+      }
+      conv::find_tile(static_cast<const float*>(nullptr), rows, vectors)(tile);
+    }
+  }
+}
+
+// What is done to outputs besides transforming.
+struct Finish {
+  const float* bias;  // of the vector, or null
+  V floor;            // 0 for relu, else minus infinity
+  int part;
+};
+
+// Turns the products of one tile for 16 filters into pixels; `rows` x `cols` of them exist.
+template <int m>
+NN_INLINE void finish_tile(const float* products, int64_t point_step, const Finish& finish, V bias, int64_t rows, int64_t cols, float* y,
+                           int64_t y_row, int64_t y_col) {
+  V half[m][kSide];  // transformed along columns
+#pragma GCC unroll 6
+  for (int j = 0; j < kSide; ++j) {
+    V p[kSide], t[m];
+#pragma GCC unroll 6
+    for (int i = 0; i < kSide; ++i) p[i] = load(products + (i * kSide + j) * point_step);
+    transform_output(p, t);
+#pragma GCC unroll 4
+    for (int i = 0; i < m; ++i) half[i][j] = t[i];
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < m; ++i) {
+    if (i >= rows) break;
+    V t[m];
+    transform_output(half[i], t);
+#pragma GCC unroll 4
+    for (int j = 0; j < m; ++j) {
+      if (j < cols) store_part(y + i * y_row + j * y_col, max(finish.floor, t[j] + bias), finish.part);
+    }
+  }
+}
+
+__attribute__((noinline)) void activate(Activation activation, float* y, int64_t y_row, int64_t y_col, int64_t rows, int64_t cols, int part) {
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < cols; ++j) {
+      float* p = y + i * y_row + j * y_col;
+      const V x = load_part(p, part);
+      store_part(p, activation == Activation::kTanh ? tanh(x) : sigmoid(x), part);
+    }
+  }
+}
+
+// Tiles [begin, end) of the batch and one panel of filters, of which y and bias are the first.
+template <int m>
+void finish_panel(const WinogradPlan& plan, int64_t begin, int64_t end, int64_t columns, int64_t width, const float* products, const float* bias,
+                  float* y) {
+  const int64_t y_col = plan.filters, y_row = plan.out_cols * y_col, y_image = plan.out_rows * y_row;
+  const bool later = plan.activation == Activation::kSigmoid || plan.activation == Activation::kTanh;
+  Finish finish;
+  finish.floor = splat(plan.activation == Activation::kRelu ? 0.0f : -__builtin_inff());
+  for (int64_t tile = begin; tile < end;) {
+    const Run run = find_run(plan.grid, tile, end);
+    const int64_t rows = smaller(plan.out_rows - run.row * m, m);
+    for (int64_t t = 0; t < run.count; ++t, products += width) {
+      const int64_t cols = smaller(plan.out_cols - (run.col + t) * m, m);
+      float* out = y + run.image * y_image + run.row * m * y_row + (run.col + t) * m * y_col;
+      for (int64_t j = 0; j < columns; j += kLanes) {
+        finish.part = static_cast<int>(smaller(columns - j, kLanes));
+        const V b = plan.bias ? load_part(bias + j, finish.part) : splat(-0.0f);
+        finish_tile<m>(products + j, plan.outputs, finish, b, rows, cols, out + j, y_row, y_col);
+        if (later) activate(plan.activation, out + j, y_row, y_col, rows, cols, finish.part);
+      }
+    }
+    tile += run.count;
+  }
+}
+
+// Chunk order: tile block, panel block.
+void compute_chunk(const WinogradPlan& plan, int64_t chunk, const float* x, const float* weights, const float* bias, float* y, float* scratch) {
+  const int64_t panel_block = chunk % plan.panel_blocks, block = chunk / plan.panel_blocks;
+  const int64_t begin = plan.grid.tiles * block / plan.tile_blocks, end = plan.grid.tiles * (block + 1) / plan.tile_blocks;
+  float* products = scratch + kWinogradPoints * plan.inputs;
+  transform_images<kSide, InputTransform>(plan.in, plan.grid, x, 0, plan.in.channels, begin, end, {scratch, plan.inputs, plan.row});
+  const int64_t point = winograd_packed_size(plan.in.channels, plan.filters) / kWinogradPoints;
+  const int64_t panel_end = plan.panels * (panel_block + 1) / plan.panel_blocks;
+  for (int64_t panel = plan.panels * panel_block / plan.panel_blocks; panel < panel_end; ++panel) {
+    const int64_t first = panel * kPanelColumns, width = panel_width(plan.filters, panel);
+    for (int e = 0; e < kWinogradPoints; ++e) {
+      multiply(plan, end - begin, width, scratch + e * plan.inputs, weights + e * point + first * plan.in.channels, products + e * plan.outputs);
+    }
+    const auto finish = plan.grid.m == 4 ? finish_panel<4> : finish_panel<2>;
+    finish(plan, begin, end, smaller(plan.filters - first, kPanelColumns), width, products, bias + first, y + first);
+  }
+}
+
+// Transforms the taps of 16 columns; tap (r, s) is read from w + r * tap_row + s * tap_col, point e written to u + e * point_step.
+template <int taps>
+NN_INLINE void transform_kernel(const float* w, int64_t tap_row, int64_t tap_col, int part, float* u, int64_t point_step) {
+  V half[kSide][taps];
+#pragma GCC unroll 5
+  for (int s = 0; s < taps; ++s) {
+    V t[taps], v[kSide];
+#pragma GCC unroll 5
+    for (int r = 0; r < taps; ++r) t[r] = load_part(w + r * tap_row + s * tap_col, part);
+    transform_weights(t, v);
+#pragma GCC unroll 6
+    for (int i = 0; i < kSide; ++i) half[i][s] = v[i];
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < kSide; ++i) {
+    V v[kSide];
+    transform_weights(half[i], v);
+#pragma GCC unroll 6
+    for (int j = 0; j < kSide; ++j) store(u + (i * kSide + j) * point_step, v[j]);
+  }
+}
+
+// Weights of 16 channels for one panel of filters: w is [taps][taps][channels][filters].
+template <int taps>
+void pack_block(const WinogradPlan& plan, int64_t panel, int64_t channel, const float* w, float* packed) {
+  const int64_t channels = plan.in.channels, filters = plan.filters, first = panel * kPanelColumns, width = panel_width(filters, panel);
+  const int64_t point = winograd_packed_size(channels, filters) / kWinogradPoints, tap_col = channels * filters;
+  const int64_t end = smaller(channels, channel + kLanes);
+  for (int64_t c = channel; c < end; ++c) {
+    for (int64_t j = 0; j < width; j += kLanes) {
+      transform_kernel<taps>(w + c * filters + first + j, taps * tap_col, tap_col, static_cast<int>(smaller(filters - first - j, kLanes)),
+                             packed + first * channels + c * width + j, point);
+    }
+  }
+}
+
+// The same for an input gradient: `channels` are those of dy and the last axis of w, which is turned.
+template <int taps>
+void pack_turned_block(const WinogradPlan& plan, int64_t panel, int64_t channel, const float* w, float* packed) {
+  alignas(64) float square[kWinogradPoints * kLanes * kLanes];  // [point][column][channel]
+  const int64_t channels = plan.in.channels, filters = plan.filters, first = panel * kPanelColumns, width = panel_width(filters, panel);
+  const int64_t point = winograd_packed_size(channels, filters) / kWinogradPoints, tap_col = channels * filters;
+  const int64_t depth = smaller(channels - channel, kLanes);
+  for (int64_t j = 0; j < width; j += kLanes) {
+    for (int64_t i = 0; i < kLanes; ++i) {
+      const int64_t column = smaller(first + j + i, filters - 1);
+      const int part = first + j + i < filters ? static_cast<int>(depth) : 0;
+      transform_kernel<taps>(w + (taps * taps - 1) * tap_col + column * channels + channel, -taps * tap_col, -tap_col, part, square + i * kLanes,
+                             kLanes * kLanes);
+    }
+    for (int e = 0; e < kWinogradPoints; ++e) {
+      pack_transposed(square + e * kLanes * kLanes, kLanes, packed + e * point + first * channels + channel * width + j, width, kLanes, depth);
+    }
+  }
+}
+
+// Chunk order: panel, block of 16 channels.
+void pack_chunk(const WinogradPlan& plan, int64_t chunk, const float* w, float* packed) {
+  const int64_t blocks = (plan.in.channels + kLanes - 1) / kLanes, panel = chunk / blocks, channel = chunk % blocks * kLanes;
+  if (plan.turned) {
+    (plan.grid.m == 4 ? pack_turned_block<3> : pack_turned_block<5>)(plan, panel, channel, w, packed);
+  } else {
+    (plan.grid.m == 4 ? pack_block<3> : pack_block<5>)(plan, panel, channel, w, packed);
+  }
+}
+
+void run(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
+  const WinogradPlan& plan = *static_cast<const WinogradPlan*>(state);
+  const float* w = static_cast<const float*>(args.in[1]);
+  float* packed = static_cast<float*>(args.scratch);
+  if (phase == 0 && !plan.packed) {
+    for (int64_t chunk = begin; chunk < end; ++chunk) pack_chunk(plan, chunk, w, packed);
+    return;
+  }
+  const float* bias = plan.bias ? static_cast<const float*>(args.in[2]) : nullptr;
+  for (int64_t chunk = begin; chunk < end; ++chunk) {
+    compute_chunk(plan, chunk, static_cast<const float*>(args.in[0]), plan.packed ? w : packed, bias, static_cast<float*>(args.out[0]),
+                  static_cast<float*>(args.thread_scratch));
+  }
+}
+
+void run_pack(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const WinogradPlan& plan = *static_cast<const WinogradPlan*>(state);
+  for (int64_t chunk = begin; chunk < end; ++chunk) {
+    pack_chunk(plan, chunk, static_cast<const float*>(args.in[0]), static_cast<float*>(args.out[0]));
+  }
+}
+
+void prepare_pack(Prepare& prepare) {
+  plan_winograd_pack(prepare);
+  prepare.set_run(run_pack);
+}
+
+NN_KERNEL("winograd_pack", prepare_pack);
+
+}  // namespace
+
+bool prepare_conv2d(Prepare& prepare) {
+  if (plan_winograd(prepare) == nullptr) return false;
+  prepare.set_run(run);
+  return true;
+}
+
+bool prepare_input_grad(Prepare& prepare) {
+  if (plan_winograd_input_grad(prepare) == nullptr) return false;
+  prepare.set_run(run);
+  return true;
+}
+
+}  // namespace winograd
+}  // namespace nnlite::NN_ISA

@@ -1,0 +1,105 @@
+// Transformed patches of images, for Winograd convolutions and their kernel gradients. Per-ISA header: include only from `.isa.cpp` files.
+#pragma once
+#include "kernels/winograd_transform.h"
+
+namespace nnlite::NN_ISA {
+namespace winograd {
+namespace {
+
+// A vector of zeros: what is read outside of an image.
+alignas(64) const float kZeros[kLanes] = {};
+
+// Where transformed tiles go: element (point, tile, channel) at point * point_step + tile * tile_step + channel.
+struct TransformedTiles {
+  float* first;
+  int64_t point_step, tile_step;
+};
+
+NN_INLINE int64_t clamp(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
+
+// Transforms 16 channels of a run of tiles in two steps: kPatch rows of all columns into `columns` ([column][kSide] vectors), then kPatch columns of
+// each tile. `x` is the first of the channels in the image; `part` of them exist. The tiles' patches start every `step` pixels.
+template <int kPatch, class Transform>
+NN_INLINE void transform_vector(const WinogradImage& image, const float* x, int part, int64_t first_row, int64_t first_col, int64_t step,
+                                int64_t tiles, float* columns, const TransformedTiles& to, Transform transform) {
+  const int64_t count = (tiles - 1) * step + kPatch;
+  const int64_t begin = clamp(-first_col, 0, count), end = clamp(image.cols - first_col, begin, count);
+  const float* from[kPatch];
+  int64_t from_step[kPatch];
+#pragma GCC unroll 6
+  for (int i = 0; i < kPatch; ++i) {
+    const int64_t row = first_row + i;
+    const bool inside = row >= 0 && row < image.rows;
+    from[i] = inside ? x + (row * image.cols + first_col + begin) * image.channels : kZeros;
+    from_step[i] = inside ? image.channels : 0;
+  }
+  float* t = columns;
+  for (int64_t c = 0; c < begin; ++c, t += kSide * kLanes) {
+#pragma GCC unroll 6
+    for (int i = 0; i < kSide; ++i) store(t + i * kLanes, V::zero());
+  }
+  for (int64_t c = begin; c < end; ++c, t += kSide * kLanes) {
+    V d[kPatch], v[kSide];
+#pragma GCC unroll 6
+    for (int i = 0; i < kPatch; ++i) {
+      d[i] = load_part(from[i], part);
+      from[i] += from_step[i];
+    }
+    transform(d, v);
+#pragma GCC unroll 6
+    for (int i = 0; i < kSide; ++i) store(t + i * kLanes, v[i]);
+  }
+  for (int64_t c = end; c < count; ++c, t += kSide * kLanes) {
+#pragma GCC unroll 6
+    for (int i = 0; i < kSide; ++i) store(t + i * kLanes, V::zero());
+  }
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    float* out = to.first + tile * to.tile_step;
+    const float* in = columns + tile * step * kSide * kLanes;
+#pragma GCC unroll 1
+    for (int i = 0; i < kSide; ++i) {
+      V d[kPatch], v[kSide];
+#pragma GCC unroll 6
+      for (int j = 0; j < kPatch; ++j) d[j] = load(in + (j * kSide + i) * kLanes);
+      transform(d, v);
+#pragma GCC unroll 6
+      for (int j = 0; j < kSide; ++j) {
+        store(out, v[j]);
+        out += to.point_step;
+      }
+    }
+  }
+}
+
+struct InputTransform {
+  NN_ALWAYS void operator()(const V (&d)[kSide], V (&v)[kSide]) const { transform_input(d, v); }
+};
+struct GradientTransform {
+  template <int m>
+  NN_ALWAYS void operator()(const V (&d)[m], V (&v)[kSide]) const {
+    transform_gradient(d, v);
+  }
+};
+
+// Transforms tiles [begin, end) of a batch, channels [channel, channel_end).
+template <int kPatch, class Transform>
+void transform_images(const WinogradImage& image, const WinogradGrid& grid, const float* x, int64_t channel, int64_t channel_end, int64_t begin,
+                      int64_t end, TransformedTiles to) {
+  alignas(64) float columns[kWinogradRunColumns * kSide * kLanes];
+  for (int64_t tile = begin; tile < end;) {
+    const Run run = find_run(grid, tile, end);
+    const float* first = x + run.image * image.rows * image.cols * image.channels;
+    TransformedTiles here = to;
+    for (int64_t c = channel; c < channel_end; c += kLanes, here.first += kLanes) {
+      const int part = static_cast<int>(channel_end - c < kLanes ? channel_end - c : kLanes);
+      transform_vector<kPatch>(image, first + c, part, run.row * grid.m - image.pad_rows, run.col * grid.m - image.pad_cols, grid.m, run.count,
+                               columns, here, Transform());
+    }
+    to.first += run.count * to.tile_step;
+    tile += run.count;
+  }
+}
+
+}  // namespace
+}  // namespace winograd
+}  // namespace nnlite::NN_ISA

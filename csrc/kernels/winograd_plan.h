@@ -1,0 +1,77 @@
+// Winograd convolutions: which convolutions use them, and how their work is laid out and cut. Decided from shapes and attributes alone.
+//
+// A tile of m x m outputs is computed from a patch of 6 x 6 inputs by 36 products per pair of channel and filter, where m + taps = 7: m = 4 for 3 x 3
+// taps (4 times fewer products than the direct way), m = 2 for 5 x 5 taps (2.8 times fewer).
+#pragma once
+#include "kernels/conv2d_plan.h"
+
+namespace nnlite {
+
+constexpr int kWinogradSide = 6;
+constexpr int kWinogradPoints = kWinogradSide * kWinogradSide;
+// Tiles of one tile row that are transformed together; their columns stay in the first cache.
+constexpr int64_t kWinogradRun = 8;
+// Columns of a run of n tiles: n * m and the taps' overlap, for m = 4 at most this many.
+constexpr int64_t kWinogradRunColumns = kWinogradRun * 4 + 2;
+
+// Images read by tiles: patch (row, col) of tile (i, j) lies at pixel (i * m + row - pad_rows, j * m + col - pad_cols).
+struct WinogradImage {
+  int64_t rows, cols, channels, pad_rows, pad_cols;
+};
+
+// How tiles lie in a batch of images: tile = (image * rows + tile row) * cols + tile column.
+struct WinogradGrid {
+  int64_t m;           // outputs of a tile along each axis: 4 or 2
+  int64_t rows, cols;  // tiles of an image
+  int64_t tiles;       // of the batch
+};
+
+// y = x * w, or an input gradient, which is the same with dy for x and the kernel turned and transposed.
+struct WinogradPlan {
+  WinogradImage in;
+  WinogradGrid grid;
+  int64_t out_rows, out_cols, filters;
+  bool turned;  // an input gradient
+  bool packed;  // the weights are transformed already
+  bool bias;
+  Activation activation;
+  int64_t panels, panel_blocks, tile_blocks;
+  int64_t block_tiles;      // the most tiles of a block
+  int64_t row;              // elements of a row of transformed inputs: channels rounded up to whole vectors
+  int64_t inputs, outputs;  // elements of a block of tiles for one point, transformed inputs and products
+};
+
+// The kernel gradient: for every point a product of the transformed images, summed over tiles in two levels, then turned back into taps.
+// A chunk computes some channels x some filters (a piece) over one range of tiles.
+struct WinogradKernelGradPlan {
+  WinogradImage in, out;  // x and dy
+  WinogradGrid grid;
+  int64_t taps;
+  int64_t channel_blocks, filter_blocks, ranges;
+  int64_t block_tiles;                      // tiles summed in registers
+  int64_t channels, filters;                // of the largest piece, rounded up to whole vectors
+  int64_t piece;                            // elements of the sums of a piece
+  int64_t inputs, gradients;                // elements of a block of tiles for one point: transformed x and dy
+};
+
+// Channels of x and filters of dy in piece `index` of `blocks`: [begin, end), begin a multiple of 16.
+struct WinogradPart {
+  int64_t begin, end;
+};
+WinogradPart winograd_part(int64_t size, int64_t index, int64_t blocks);
+
+// Whether a convolution (by its forward geometry) gains: stride 1, 3 x 3 or 5 x 5 taps, enough channels and filters, and little waste at the edges.
+bool winograd_pays(const ConvGeometry& g);
+
+// Elements of the transformed weights: [36 points][panels of 64 filters][channels][filters of the panel].
+int64_t winograd_packed_size(int64_t channels, int64_t filters);
+
+// Fill a new state, ask for scratch and add the phases (transforming weights unless packed, then computing) if this call is for Winograd; otherwise
+// return null and leave `prepare` as it was. `need_exact`: attribute `exact` turns them off.
+WinogradPlan* plan_winograd(Prepare& prepare);
+WinogradPlan* plan_winograd_input_grad(Prepare& prepare);
+WinogradKernelGradPlan* plan_winograd_kernel_grad(Prepare& prepare);
+// Transforming weights alone.
+WinogradPlan* plan_winograd_pack(Prepare& prepare);
+
+}  // namespace nnlite
