@@ -1,8 +1,9 @@
 // depthwise_conv2d and depthwise_conv2d_input_grad.
 //
 // As in conv2d, the image is cut into rectangles of pixels that see the same taps, and an input gradient is one such convolution of dy for
-// every phase of the strides. A tile is some pixels of a row or column times one vector of channels; for 3 x 3 taps at stride 1 it is two
-// rows of four pixels, and every loaded pixel serves all taps that see it. One accumulator per element, taps in row-major order.
+// every phase of the strides. A tile is some pixels of a row or column times one register of channels; for 3 x 3 taps at stride 1 or 2 it is up
+// to two rows of four pixels, and every loaded pixel serves all taps that see it. The input gradient of 3 x 3 taps at stride 2 computes all four
+// phases of a pixel from the same loads. One accumulator per element, taps in row-major order, whatever the tile's shape.
 #include "kernels/depthwise_plan.h"
 #include "kernels/depthwise_tile.h"
 #include "simd/math.h"
@@ -13,154 +14,163 @@ namespace {
 
 constexpr int64_t kChannelBlock = 64;  // channels that a row of tiles works on at once: what they read stays in the first cache
 constexpr int64_t kRowBlock = 8;       // rows whose edges follow right after their middle, while they are in the second cache
-#if defined(NN_COMPILE_AVX512)
-constexpr int kMostPixels = 8;
-constexpr bool kHasSliding = true;  // needs 32 registers
+constexpr int64_t kJointPixels = 8;    // pixels of dy of a joint tile
+#if defined(NN_COMPILE_BASELINE)
+constexpr int kMostPixels = 2, kSlidingRows = 0;  // 9 weights would not fit its registers
 #elif defined(NN_COMPILE_AVX2)
-constexpr int kMostPixels = 4;
-constexpr bool kHasSliding = false;
+constexpr int kMostPixels = 8, kSlidingRows = 1;
 #else
-constexpr int kMostPixels = 2;
-constexpr bool kHasSliding = false;
+constexpr int kMostPixels = 8, kSlidingRows = 2;
+#endif
+#if defined(NN_COMPILE_AVX512)
+constexpr bool kSlidesMapped = true;
+#else
+constexpr bool kSlidesMapped = false;  // the channels' places would need the registers of weights
 #endif
 constexpr int kSlidingCols = 4;
+template <class T>
+constexpr bool kHasSliding = kSlidingRows > 0 && sizeof(T) == sizeof(float);
 
 template <class T>
 struct Tile {
   const T* in;  // first pixel at its first tap
   T* out;
   int64_t pixel_in, pixel_out;  // elements between pixels
-  int64_t row_in, row_out;      // sliding tiles: elements between rows
+  int64_t row_out;              // sliding tiles: elements between rows
   int64_t tap_rows, tap_cols, tap_row, tap_col;
   const T* weights;  // of the first tap
   int64_t weight_row, weight_col;
-  const T* bias;   // null without
+  const T* bias;  // null without
   bool relu;
-  int64_t begin, end;  // channels
+  int64_t begin, end;  // filters
+  const int32_t* map;  // channel of every filter, null when they are the same
 };
 
-template <class T>
-NN_INLINE Vec<T> finish(const Tile<T>& tile, Vec<T> sum, int64_t c, int part) {
-  if (tile.bias) sum = sum + load_part(tile.bias + c, part);
-  return tile.relu ? max(Vec<T>::zero(), sum) : sum;
+// Bias and relu for all sums at once: a branch for each would let the compiler compute them one after the other, with too many registers.
+template <class T, int kCount, Access kAccess>
+NN_INLINE void finish(const Tile<T>& tile, const Lanes<T, kAccess>& lanes, Reg<T> (&acc)[kCount]) {
+  if (tile.bias) {
+    const Reg<T> bias = lanes.own(tile.bias);
+#pragma GCC unroll 8
+    for (int i = 0; i < kCount; ++i) acc[i] = acc[i] + bias;
+  }
+  if (tile.relu) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kCount; ++i) acc[i] = max(Reg<T>::zero(), acc[i]);
+  }
 }
 
-template <class T, int kPixels, bool kPart>
-NN_INLINE void tile_vector(const Tile<T>& tile, int64_t c, int part) {
-  Vec<T> acc[kPixels];
+template <class T, int kPixels, Access kAccess>
+NN_INLINE void plain_lanes(const Tile<T>& tile, const Lanes<T, kAccess>& lanes) {
+  Reg<T> acc[kPixels];
 #pragma GCC unroll 8
   for (int i = 0; i < kPixels; ++i) {
-    prefetch_write(tile.out + i * tile.pixel_out + c);
-    acc[i] = Vec<T>::zero();
+    prefetch_write(tile.out + i * tile.pixel_out + lanes.c);
+    acc[i] = Reg<T>::zero();
   }
   for (int64_t r = 0; r < tile.tap_rows; ++r) {
-    const T* in = tile.in + r * tile.tap_row + c;
-    const T* weights = tile.weights + r * tile.weight_row + c;
+    const T* in = tile.in + r * tile.tap_row;
+    const T* weights = tile.weights + r * tile.weight_row;
     for (int64_t s = 0; s < tile.tap_cols; ++s) {
-      const Vec<T> w = kPart ? load_part(weights, part) : load(weights);
+      const Reg<T> w = lanes.own(weights);
 #pragma GCC unroll 8
-      for (int i = 0; i < kPixels; ++i) {
-        const T* p = in + i * tile.pixel_in;
-        acc[i] = fma(kPart ? load_part(p, part) : load(p), w, acc[i]);
-      }
+      for (int i = 0; i < kPixels; ++i) acc[i] = fma(lanes.read(in + i * tile.pixel_in), w, acc[i]);
       in += tile.tap_col;
       weights += tile.weight_col;
     }
   }
+  finish(tile, lanes, acc);
 #pragma GCC unroll 8
-  for (int i = 0; i < kPixels; ++i) {
-    T* p = tile.out + i * tile.pixel_out + c;
-    const Vec<T> y = finish(tile, acc[i], c, part);
-    if (kPart) {
-      store_part(p, y, part);
-    } else {
-      store(p, y);
-    }
-  }
+  for (int i = 0; i < kPixels; ++i) lanes.put(tile.out + i * tile.pixel_out, acc[i]);
 }
 
-template <class T, int kPixels>
-void run_tile(const Tile<T>& tile) {
-  constexpr int kLanes = Vec<T>::kLanes;
-  int64_t c = tile.begin;
-  for (; c + kLanes <= tile.end; c += kLanes) tile_vector<T, kPixels, false>(tile, c, kLanes);
-  if (c < tile.end) tile_vector<T, kPixels, true>(tile, c, static_cast<int>(tile.end - c));
+template <class T, int kPixels, bool kMapped>
+void run_plain_tile(const Tile<T>& tile) {
+  for_lanes<T, kMapped>(tile.begin, tile.end, tile.map, [&](const auto& lanes) NN_LAMBDA_INLINE { plain_lanes<T, kPixels>(tile, lanes); });
 }
 
-// 3 x 3 taps that lie as far apart as the pixels: kRows x kCols outputs from (kRows + 2) x (kCols + 2) loads.
-template <class T, int kRows, int kCols, bool kPart>
-NN_INLINE void sliding_vector(const Tile<T>& tile, int64_t c, int part) {
-  Vec<T> weights[3][3], acc[kRows][kCols];
+// 3 x 3 neighbouring taps at stride kStride: kRows x kCols outputs from one load of each pixel they see.
+template <class T, int kRows, int kCols, int kStride, Access kAccess>
+NN_INLINE void sliding_lanes(const Tile<T>& tile, const Lanes<T, kAccess>& lanes) {
+  Reg<T> weights[3][3], acc[kRows * kCols];
 #pragma GCC unroll 2
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
-    for (int j = 0; j < kCols; ++j) prefetch_write(tile.out + i * tile.row_out + j * tile.pixel_out + c);
+    for (int j = 0; j < kCols; ++j) prefetch_write(tile.out + i * tile.row_out + j * tile.pixel_out + lanes.c);
   }
 #pragma GCC unroll 3
   for (int r = 0; r < 3; ++r) {
 #pragma GCC unroll 3
-    for (int s = 0; s < 3; ++s) {
-      const T* p = tile.weights + r * tile.weight_row + s * tile.weight_col + c;
-      weights[r][s] = kPart ? load_part(p, part) : load(p);
-    }
+    for (int s = 0; s < 3; ++s) weights[r][s] = lanes.own(tile.weights + r * tile.weight_row + s * tile.weight_col);
   }
-#pragma GCC unroll 4
-  for (int y = 0; y < kRows + 2; ++y) {
-#pragma GCC unroll 6
-    for (int x = 0; x < kCols + 2; ++x) {
-      const T* p = tile.in + y * tile.row_in + x * tile.pixel_in + c;
-      const Vec<T> value = kPart ? load_part(p, part) : load(p);
+#pragma GCC unroll 5
+  for (int y = 0; y < kStride * (kRows - 1) + 3; ++y) {
+#pragma GCC unroll 9
+    for (int x = 0; x < kStride * (kCols - 1) + 3; ++x) {
+      const Reg<T> value = lanes.read(tile.in + y * tile.tap_row + x * tile.tap_col);
 #pragma GCC unroll 2
       for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
         for (int j = 0; j < kCols; ++j) {
-          const int r = y - i, s = x - j;
+          const int r = y - i * kStride, s = x - j * kStride;
           if (r < 0 || r > 2 || s < 0 || s > 2) continue;
-          acc[i][j] = fma(value, weights[r][s], r == 0 && s == 0 ? Vec<T>::zero() : acc[i][j]);
+          Reg<T>& sum = acc[i * kCols + j];
+          sum = fma(value, weights[r][s], r == 0 && s == 0 ? Reg<T>::zero() : sum);
         }
       }
     }
   }
+  finish(tile, lanes, acc);
 #pragma GCC unroll 2
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
-    for (int j = 0; j < kCols; ++j) {
-      T* p = tile.out + i * tile.row_out + j * tile.pixel_out + c;
-      const Vec<T> y = finish(tile, acc[i][j], c, part);
-      if (kPart) {
-        store_part(p, y, part);
-      } else {
-        store(p, y);
-      }
-    }
+    for (int j = 0; j < kCols; ++j) lanes.put(tile.out + i * tile.row_out + j * tile.pixel_out, acc[i * kCols + j]);
   }
 }
 
-template <class T, int kRows, int kCols>
-void run_sliding(const Tile<T>& tile) {
-  constexpr int kLanes = Vec<T>::kLanes;
-  int64_t c = tile.begin;
-  for (; c + kLanes <= tile.end; c += kLanes) sliding_vector<T, kRows, kCols, false>(tile, c, kLanes);
-  if (c < tile.end) sliding_vector<T, kRows, kCols, true>(tile, c, static_cast<int>(tile.end - c));
+template <class T, int kRows, int kCols, int kStride, bool kMapped>
+void run_sliding_tile(const Tile<T>& tile) {
+  for_lanes<T, kMapped>(tile.begin, tile.end, tile.map,
+                        [&](const auto& lanes) NN_LAMBDA_INLINE { sliding_lanes<T, kRows, kCols, kStride>(tile, lanes); });
 }
 
 template <class T>
 using TileFunction = void (*)(const Tile<T>& tile);
 
-#if defined(NN_COMPILE_AVX512)
-template <class T>
-constexpr TileFunction<T> kTiles[kMostPixels] = {run_tile<T, 1>, run_tile<T, 2>, run_tile<T, 3>, run_tile<T, 4>,
-                                                 run_tile<T, 5>, run_tile<T, 6>, run_tile<T, 7>, run_tile<T, 8>};
-template <class T>
-constexpr TileFunction<T> kSlidingTiles[2][kSlidingCols] = {{run_sliding<T, 1, 1>, run_sliding<T, 1, 2>, run_sliding<T, 1, 3>, run_sliding<T, 1, 4>},
-                                                            {run_sliding<T, 2, 1>, run_sliding<T, 2, 2>, run_sliding<T, 2, 3>, run_sliding<T, 2, 4>}};
-#elif defined(NN_COMPILE_AVX2)
-template <class T>
-constexpr TileFunction<T> kTiles[kMostPixels] = {run_tile<T, 1>, run_tile<T, 2>, run_tile<T, 3>, run_tile<T, 4>};
+template <class T, bool kMapped>
+TileFunction<T> find_plain_tile(int64_t pixels) {
+#if defined(NN_COMPILE_BASELINE)
+  constexpr TileFunction<T> kTiles[kMostPixels] = {run_plain_tile<T, 1, kMapped>, run_plain_tile<T, 2, kMapped>};
 #else
-template <class T>
-constexpr TileFunction<T> kTiles[kMostPixels] = {run_tile<T, 1>, run_tile<T, 2>};
+  constexpr TileFunction<T> kTiles[kMostPixels] = {run_plain_tile<T, 1, kMapped>, run_plain_tile<T, 2, kMapped>, run_plain_tile<T, 3, kMapped>,
+                                                   run_plain_tile<T, 4, kMapped>, run_plain_tile<T, 5, kMapped>, run_plain_tile<T, 6, kMapped>,
+                                                   run_plain_tile<T, 7, kMapped>, run_plain_tile<T, 8, kMapped>};
 #endif
+  return kTiles[pixels - 1];
+}
+
+#if !defined(NN_COMPILE_BASELINE)
+template <int kRows, int kStride, bool kMapped>
+TileFunction<float> find_sliding_cols(int64_t cols) {
+  constexpr TileFunction<float> kTiles[kSlidingCols] = {
+      run_sliding_tile<float, kRows, 1, kStride, kMapped>, run_sliding_tile<float, kRows, 2, kStride, kMapped>,
+      run_sliding_tile<float, kRows, 3, kStride, kMapped>, run_sliding_tile<float, kRows, 4, kStride, kMapped>};
+  return kTiles[cols - 1];
+}
+template <int kStride, bool kMapped>
+TileFunction<float> find_sliding_rows(int64_t rows, int64_t cols) {
+  return rows == 1 ? find_sliding_cols<1, kStride, kMapped>(cols) : find_sliding_cols<kSlidingRows, kStride, kMapped>(cols);
+}
+TileFunction<float> find_sliding_tile(const float*, int64_t rows, int64_t cols, bool stride_2, [[maybe_unused]] bool mapped) {
+  if constexpr (kSlidesMapped) {
+    if (mapped) return stride_2 ? find_sliding_rows<2, true>(rows, cols) : find_sliding_rows<1, true>(rows, cols);
+  }
+  return stride_2 ? find_sliding_rows<2, false>(rows, cols) : find_sliding_rows<1, false>(rows, cols);
+}
+#else
+TileFunction<float> find_sliding_tile(const float*, int64_t, int64_t, bool, bool) { return nullptr; }
+#endif
+TileFunction<double> find_sliding_tile(const double*, int64_t, int64_t, bool, bool) { return nullptr; }
 
 // Pixels of the result that see the same taps.
 struct Rectangle {
@@ -204,50 +214,50 @@ void run_plain(const DenseConv& conv, const Rectangle& part, const T* in, T* out
         const int64_t first = length * t / tiles, count = length * (t + 1) / tiles - first;
         tile.in = in + line * line_in + first * tile.pixel_in;
         tile.out = out + line * line_out + first * tile.pixel_out;
-        kTiles<T>[count - 1](tile);
+        (tile.map ? find_plain_tile<T, true>(count) : find_plain_tile<T, false>(count))(tile);
       }
     }
   }
 }
 
-#if defined(NN_COMPILE_AVX512)
 template <class T>
-void run_sliding_rectangle(const DenseConv& conv, const Rectangle& part, const T* in, T* out, Tile<T> tile) {
-  tile.pixel_in = conv.col_in;
+void run_sliding(const DenseConv& conv, const Rectangle& part, const T* in, T* out, Tile<T> tile) {
   tile.pixel_out = conv.col_out;
-  tile.row_in = conv.row_in;
   tile.row_out = conv.row_out;
+  const bool stride_2 = conv.col_in != conv.tap_col;
   const int64_t cols = part.col_end - part.col_begin, tiles = (cols + kSlidingCols - 1) / kSlidingCols;
   const int64_t begin = tile.begin, end = tile.end;
-  for (int64_t h = part.row_begin; h < part.row_end; h += 2) {
-    const bool pair = h + 1 < part.row_end;
+  for (int64_t h = part.row_begin, rows; h < part.row_end; h += rows) {
+    rows = smaller(part.row_end - h, kSlidingRows);
     for (tile.begin = begin; tile.begin < end; tile.begin = tile.end) {
       tile.end = smaller(tile.begin + kChannelBlock, end);
       for (int64_t t = 0; t < tiles; ++t) {
         const int64_t first = cols * t / tiles, count = cols * (t + 1) / tiles - first;
         tile.in = in + h * conv.row_in + (part.col_begin + first) * conv.col_in;
         tile.out = out + h * conv.row_out + (part.col_begin + first) * conv.col_out;
-        kSlidingTiles<T>[pair][count - 1](tile);
+        find_sliding_tile(in, rows, count, stride_2, tile.map)(tile);
       }
     }
   }
 }
-#else
-template <class T>
-void run_sliding_rectangle(const DenseConv&, const Rectangle&, const T*, T*, Tile<T>) {}
-#endif
+
+// 3 x 3 neighbouring taps, at the same stride of 1 or 2 in both axes.
+bool slides(const DenseConv& conv, int64_t tap_rows, int64_t tap_cols) {
+  const bool same = conv.tap_row == conv.row_in && conv.tap_col == conv.col_in;
+  return tap_rows == 3 && tap_cols == 3 && (same || (2 * conv.tap_row == conv.row_in && 2 * conv.tap_col == conv.col_in));
+}
 
 // One rectangle of one image; `tile` has the channels and what does not depend on the rectangle.
 template <class T>
-void run_rectangle(const DensePlan& plan, const DenseConv& conv, const ConvSegment& row, const ConvSegment& col, const Rectangle& part, const T* in,
+void run_rectangle(const DepthwisePlan& plan, const DenseConv& conv, const ConvSegment& row, const ConvSegment& col, const Rectangle& part, const T* in,
                    const T* weights, T* out, Tile<T> tile) {
   tile.tap_rows = row.tap_end - row.tap_begin;
   tile.tap_cols = col.tap_end - col.tap_begin;
   tile.weights = weights + conv.weights + row.tap_begin * conv.weight_row + col.tap_begin * conv.weight_col;
   const T* from = in + conv.origin_in + row.tap_begin * conv.tap_row + col.tap_begin * conv.tap_col;
   T* to = out + conv.origin_out;
-  if (kHasSliding && tile.tap_rows == 3 && tile.tap_cols == 3 && conv.tap_row == conv.row_in && conv.tap_col == conv.col_in) {
-    run_sliding_rectangle(conv, part, from, to, tile);
+  if (kHasSliding<T> && (kSlidesMapped || !tile.map) && slides(conv, tile.tap_rows, tile.tap_cols)) {
+    run_sliding(conv, part, from, to, tile);
   } else {
     run_plain(conv, part, from, to, tile);
   }
@@ -256,9 +266,9 @@ void run_rectangle(const DensePlan& plan, const DenseConv& conv, const ConvSegme
   }
 }
 
-// The pixels `block` of one image, channels [begin, end).
+// The pixels `block` of one image, filters [begin, end).
 template <class T>
-void run_image(const DensePlan& plan, const DenseConv& conv, const Rectangle& block, int64_t begin, int64_t end, const T* in, const T* weights,
+void run_block(const DepthwisePlan& plan, const DenseConv& conv, const Rectangle& block, int64_t begin, int64_t end, const T* in, const T* weights,
                const T* bias, T* out) {
   Tile<T> tile = {};
   tile.begin = begin;
@@ -269,6 +279,7 @@ void run_image(const DensePlan& plan, const DenseConv& conv, const Rectangle& bl
   tile.weight_col = conv.weight_col;
   tile.bias = bias;
   tile.relu = plan.activation == Activation::kRelu;
+  tile.map = plan.channel_of;
   for (int64_t y = 0; y < conv.row_segment_count; ++y) {
     const ConvSegment& row = conv.row_segments[y];
     const int64_t row_end = smaller(block.row_end, row.end);
@@ -282,69 +293,206 @@ void run_image(const DensePlan& plan, const DenseConv& conv, const Rectangle& bl
   }
 }
 
-// Chunk order: convolution, image block, row block, column block, block of channel panels.
+#if !defined(NN_COMPILE_BASELINE)
+// Pixels of dy along a row, each of which completes 2 x 2 pixels of dx.
+struct JointTile {
+  const float* dy;  // the first of two rows and columns that meet
+  float* dx;        // the first of two rows and columns
+  int64_t dy_row, dy_col, dx_row, dx_col, pixels;
+  const float* weights;
+  int64_t weight_row, weight_col, begin, end;
+};
+
+template <bool kExists>
+NN_INLINE Reg<float> add_product(Reg<float> sum, Reg<float> x, Reg<float> w) {
+  return kExists ? fma(x, w, sum) : sum;
+}
+
+// Along an axis, one of the two outputs gets the taps 2 and 0 of both inputs, the other one tap 1 of one of them: with odd padding the first output
+// that of the first input, else the second output that of the second input. At an edge that input is the only one there is.
+template <bool kOddRow, bool kOddCol, bool kRowEdge, bool kColEdge>
+__attribute__((noinline)) void run_joint_tile(const JointTile& tile) {
+  constexpr bool kTop = !kRowEdge || kOddRow, kBottom = !kRowEdge || !kOddRow, kLeft = !kColEdge || kOddCol, kRight = !kColEdge || !kOddCol;
+  const auto run = [&](const auto& lanes) NN_LAMBDA_INLINE {
+    Reg<float> w[3][3];
+#pragma GCC unroll 3
+    for (int r = 0; r < 3; ++r) {
+#pragma GCC unroll 3
+      for (int s = 0; s < 3; ++s) w[r][s] = lanes.own(tile.weights + r * tile.weight_row + s * tile.weight_col);
+    }
+    constexpr int kFar = kOddRow, kFarCol = kOddCol;  // where the output with two taps lies
+    const Reg<float> zero = Reg<float>::zero();
+    const int64_t dy_col = tile.dy_col, dx_col = tile.dx_col;
+    const float *top = tile.dy, *bottom = top + tile.dy_row;
+    float *twice = tile.dx + kFar * tile.dx_row, *once = tile.dx + (1 - kFar) * tile.dx_row;
+#pragma GCC unroll 1
+    for (int64_t n = tile.pixels; n > 0; --n) {
+      const Reg<float> a = kTop && kLeft ? lanes.own(top) : zero, b = kTop && kRight ? lanes.own(top + dy_col) : zero;
+      const Reg<float> c = kBottom && kLeft ? lanes.own(bottom) : zero, d = kBottom && kRight ? lanes.own(bottom + dy_col) : zero;
+      const Reg<float> first = add_product<kTop && kRight>(add_product<kTop && kLeft>(zero, a, w[2][2]), b, w[2][0]);
+      lanes.put(twice + kFarCol * dx_col, add_product<kBottom && kRight>(add_product<kBottom && kLeft>(first, c, w[0][2]), d, w[0][0]));
+      const Reg<float> second = add_product<kTop>(zero, kOddCol ? a : b, w[2][1]);
+      lanes.put(twice + (1 - kFarCol) * dx_col, add_product<kBottom>(second, kOddCol ? c : d, w[0][1]));
+      const Reg<float> left = kOddRow ? a : c, right = kOddRow ? b : d;
+      lanes.put(once + kFarCol * dx_col, add_product<kRight>(add_product<kLeft>(zero, left, w[1][2]), right, w[1][0]));
+      lanes.put(once + (1 - kFarCol) * dx_col, fma(kOddCol ? left : right, w[1][1], zero));
+      top += dy_col;
+      bottom += dy_col;
+      twice += 2 * dx_col;
+      once += 2 * dx_col;
+    }
+  };
+  for_lanes<float, false>(tile.begin, tile.end, nullptr, run);
+}
+
+using JointFunction = void (*)(const JointTile& tile);
+template <bool kOddRow, bool kOddCol>
+JointFunction find_joint_edge(bool row_edge, bool col_edge) {
+  if (row_edge) return col_edge ? run_joint_tile<kOddRow, kOddCol, true, true> : run_joint_tile<kOddRow, kOddCol, true, false>;
+  return col_edge ? run_joint_tile<kOddRow, kOddCol, false, true> : run_joint_tile<kOddRow, kOddCol, false, false>;
+}
+JointFunction find_joint_tile(const JointPhases& joint, bool row_edge, bool col_edge) {
+  if (joint.rows.odd) return joint.cols.odd ? find_joint_edge<true, true>(row_edge, col_edge) : find_joint_edge<true, false>(row_edge, col_edge);
+  return joint.cols.odd ? find_joint_edge<false, true>(row_edge, col_edge) : find_joint_edge<false, false>(row_edge, col_edge);
+}
+
+// Pixels of all four phases; `block` counts pairs of rows and columns of dx.
+void run_joint(const DepthwisePlan& plan, const Rectangle& block, int64_t begin, int64_t end, const float* dy, const float* weights, float* dx) {
+  const DenseConv& conv = plan.convs[0];
+  const JointPhases& joint = plan.joint;
+  JointTile tile = {};
+  tile.dy_col = conv.col_in;
+  tile.dy_row = conv.row_in;
+  tile.dx_col = conv.col_out / 2;
+  tile.dx_row = conv.row_out / 2;
+  tile.weights = weights;
+  tile.weight_col = plan.columns;
+  tile.weight_row = 3 * plan.columns;
+  for (int64_t h = block.row_begin; h < block.row_end; ++h) {
+    for (tile.begin = begin; tile.begin < end; tile.begin = tile.end) {
+      tile.end = smaller(tile.begin + kChannelBlock, end);
+      for (int64_t w = block.col_begin; w < block.col_end; w += tile.pixels) {
+        const bool edge = w == joint.cols.edge;
+        const int64_t end_col = joint.cols.edge > w ? smaller(block.col_end, joint.cols.edge) : block.col_end;
+        tile.pixels = edge ? 1 : smaller(kJointPixels, end_col - w);
+        tile.dy = dy + (h + joint.rows.shift) * tile.dy_row + (w + joint.cols.shift) * tile.dy_col;
+        tile.dx = dx + 2 * (h * tile.dx_row + w * tile.dx_col);
+        find_joint_tile(joint, h == joint.rows.edge, edge)(tile);
+      }
+    }
+  }
+}
+#else
+void run_joint(const DepthwisePlan&, const Rectangle&, int64_t, int64_t, const float*, const float*, float*) {}
+#endif
+void run_joint(const DepthwisePlan&, const Rectangle&, int64_t, int64_t, const double*, const double*, double*) {}
+
+// Rows [first, last) of every phase of one image, filters [begin, end).
 template <class T>
-void compute_chunk(const DensePlan& plan, int64_t chunk, const T* x, const T* weights, const T* bias, T* y) {
+void run_phases(const DepthwisePlan& plan, int64_t first, int64_t last, int64_t begin, int64_t end, const T* dy, const T* weights, T* dx) {
+  const auto run = [&](const Rectangle& block) {
+    for (int64_t i = 0; i < plan.conv_count; ++i) run_block<T>(plan, plan.convs[i], block, begin, end, dy, weights, nullptr, dx);
+  };
+  const int64_t cols = plan.convs[0].out_cols;
+  const JointPhases& joint = plan.joint;
+  const int64_t top = larger(first, joint.rows.begin), bottom = smaller(last, joint.rows.end);
+  if (!kHasSliding<T> || !plan.has_joint || top >= bottom) return run({first, last, 0, cols});
+  run_joint(plan, {top, bottom, joint.cols.begin, joint.cols.end}, begin, end, dy, weights, dx);
+  run({first, top, 0, cols});
+  run({top, bottom, 0, joint.cols.begin});
+  run({top, bottom, joint.cols.end, cols});
+  run({bottom, last, 0, cols});
+}
+
+// dx[i] = the sum of `multiplier` neighbours, in order. Constant multipliers become vectors.
+template <class T, int kMultiplier>
+void add_some_neighbours(const T* from, int64_t elements, T* dx) {
+  for (int64_t i = 0; i < elements; ++i) {
+    T sum = from[i * kMultiplier];
+#pragma GCC unroll 4
+    for (int m = 1; m < kMultiplier; ++m) sum += from[i * kMultiplier + m];
+    dx[i] = sum;
+  }
+}
+template <class T>
+void add_neighbours(const T* from, int64_t elements, int64_t multiplier, T* dx) {
+  if (multiplier == 2) return add_some_neighbours<T, 2>(from, elements, dx);
+  if (multiplier == 3) return add_some_neighbours<T, 3>(from, elements, dx);
+  if (multiplier == 4) return add_some_neighbours<T, 4>(from, elements, dx);
+  for (int64_t i = 0; i < elements; ++i) {
+    T sum = from[i * multiplier];
+    for (int64_t m = 1; m < multiplier; ++m) sum += from[i * multiplier + m];
+    dx[i] = sum;
+  }
+}
+
+struct Chunk {
+  int64_t image_begin, image_end, row_begin, row_end, begin, end;  // rows of the first convolution; filters
+};
+
+// Chunk order: image block, row block, block of channel panels.
+Chunk find_chunk(const DepthwisePlan& plan, int64_t chunk) {
   const int64_t panel_block = chunk % plan.panel_blocks;
   chunk /= plan.panel_blocks;
-  const int64_t col_block = chunk % plan.col_blocks;
-  chunk /= plan.col_blocks;
-  const int64_t row_block = chunk % plan.row_blocks;
-  chunk /= plan.row_blocks;
-  const int64_t image_block = chunk % plan.image_blocks;
-  const DenseConv& conv = plan.convs[chunk / plan.image_blocks];
-  const Rectangle block = {conv.out_rows * row_block / plan.row_blocks, conv.out_rows * (row_block + 1) / plan.row_blocks,
-                           conv.out_cols * col_block / plan.col_blocks, conv.out_cols * (col_block + 1) / plan.col_blocks};
-  const int64_t begin = plan.panels * panel_block / plan.panel_blocks * kPanelColumns;
-  const int64_t end = smaller(plan.panels * (panel_block + 1) / plan.panel_blocks * kPanelColumns, plan.columns);
-  for (int64_t n = plan.batch * image_block / plan.image_blocks; n < plan.batch * (image_block + 1) / plan.image_blocks; ++n) {
-    run_image(plan, conv, block, begin, end, x + n * conv.image_in, weights, bias, y + n * conv.image_out);
-  }
+  const int64_t row_block = chunk % plan.row_blocks, image_block = chunk / plan.row_blocks, rows = plan.convs[0].out_rows;
+  return {plan.batch * image_block / plan.image_blocks,
+          plan.batch * (image_block + 1) / plan.image_blocks,
+          rows * row_block / plan.row_blocks,
+          rows * (row_block + 1) / plan.row_blocks,
+          plan.panels * panel_block / plan.panel_blocks * kPanelColumns,
+          smaller(plan.panels * (panel_block + 1) / plan.panel_blocks * kPanelColumns, plan.columns)};
 }
 
 template <class T>
-void run_forward(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
-  const DensePlan& plan = *static_cast<const DensePlan*>(state);
+void run_forward(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const DepthwisePlan& plan = *static_cast<const DepthwisePlan*>(state);
+  const DenseConv& conv = plan.convs[0];
   const T* x = static_cast<const T*>(args.in[0]);
-  if (plan.multiplier > 1) {
-    T* repeated = static_cast<T*>(args.scratch);
-    const int64_t channels = plan.columns / plan.multiplier, pixels = plan.batch * plan.convs[0].image_in / plan.columns;
-    if (phase == 0) {
-      const int64_t first = begin * kRepeatPixels, last = smaller(end * kRepeatPixels, pixels);
-      if (first < last) repeat_channels(x + first * channels, last - first, channels, plan.multiplier, repeated + first * plan.columns);
-      return;
-    }
-    x = repeated;
-  }
   const T* bias = plan.bias ? static_cast<const T*>(args.in[2]) : nullptr;
-  for (int64_t chunk = begin; chunk < end; ++chunk) {
-    compute_chunk(plan, chunk, x, static_cast<const T*>(args.in[1]), bias, static_cast<T*>(args.out[0]));
+  T* y = static_cast<T*>(args.out[0]);
+  for (int64_t i = begin; i < end; ++i) {
+    const Chunk chunk = find_chunk(plan, i);
+    for (int64_t n = chunk.image_begin; n < chunk.image_end; ++n) {
+      run_block(plan, conv, {chunk.row_begin, chunk.row_end, 0, conv.out_cols}, chunk.begin, chunk.end, x + n * conv.image_in,
+                static_cast<const T*>(args.in[1]), bias, y + n * conv.image_out);
+    }
   }
 }
 
+// Some rows of the gradient of one image. With a multiplier, first for every filter into `by_filter`, then added up.
 template <class T>
-void run_input_grad(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
-  const DensePlan& plan = *static_cast<const DensePlan*>(state);
+void run_grad_rows(const DepthwisePlan& plan, int64_t first, int64_t last, const Chunk& chunk, const T* dy, const T* weights, T* dx, T* by_filter) {
+  if (plan.multiplier == 1) return run_phases(plan, first, last, chunk.begin, chunk.end, dy, weights, dx);
+  const int64_t row = plan.input_cols * plan.columns, top = first * plan.input_stride;
+  run_phases(plan, first, last, chunk.begin, chunk.end, dy, weights, by_filter - top * row);
+  const int64_t rows = smaller(last * plan.input_stride, plan.input_rows) - top, elements = row / plan.multiplier;
+  add_neighbours(by_filter, rows * elements, plan.multiplier, dx + top * elements);
+}
+
+template <class T>
+void run_input_grad(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const DepthwisePlan& plan = *static_cast<const DepthwisePlan*>(state);
+  const T* dy = static_cast<const T*>(args.in[0]);
   T* dx = static_cast<T*>(args.out[0]);
-  T* by_filter = plan.multiplier > 1 ? static_cast<T*>(args.scratch) : dx;
-  if (phase == 1) {
-    const int64_t channels = plan.columns / plan.multiplier, elements = plan.batch * plan.convs[0].image_out / plan.multiplier;
-    const int64_t first = begin * kRepeatPixels * channels, last = smaller(end * kRepeatPixels * channels, elements);
-    if (first < last) add_repeated(by_filter + first * plan.multiplier, last - first, plan.multiplier, dx + first);
-    return;
-  }
-  for (int64_t chunk = begin; chunk < end; ++chunk) {
-    compute_chunk<T>(plan, chunk, static_cast<const T*>(args.in[0]), static_cast<const T*>(args.in[1]), nullptr, by_filter);
+  const int64_t image_out = plan.input_rows * plan.input_cols * plan.columns / plan.multiplier;
+  for (int64_t i = begin; i < end; ++i) {
+    const Chunk chunk = find_chunk(plan, i);
+    for (int64_t n = chunk.image_begin; n < chunk.image_end; ++n) {
+      for (int64_t h = chunk.row_begin; h < chunk.row_end; h += plan.band_rows) {
+        run_grad_rows(plan, h, smaller(h + plan.band_rows, chunk.row_end), chunk, dy + n * plan.convs[0].image_in, static_cast<const T*>(args.in[1]),
+                      dx + n * image_out, static_cast<T*>(args.thread_scratch));
+      }
+    }
   }
 }
 
 void prepare_forward(Prepare& prepare) {
-  const DensePlan* plan = plan_depthwise_conv2d(prepare);
+  const DepthwisePlan* plan = plan_depthwise_conv2d(prepare);
   prepare.set_run(plan->dtype == DType::kFloat32 ? run_forward<float> : run_forward<double>);
 }
 
 void prepare_input_grad(Prepare& prepare) {
-  const DensePlan* plan = plan_depthwise_conv2d_input_grad(prepare);
+  const DepthwisePlan* plan = plan_depthwise_conv2d_input_grad(prepare);
   prepare.set_run(plan->dtype == DType::kFloat32 ? run_input_grad<float> : run_input_grad<double>);
 }
 

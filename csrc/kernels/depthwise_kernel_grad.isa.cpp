@@ -9,16 +9,23 @@ namespace nnlite::NN_ISA {
 namespace depthwise {
 namespace {
 
+// Taps that a tile holds. Their sums and the operands fit the registers.
 #if defined(NN_COMPILE_AVX512)
-constexpr int kMostTapRows = 3, kMostTapCols = 5;
+constexpr int kFloatTapRows = 3, kFloatTapCols = 5;
 constexpr bool kHasSliding = true;  // needs 32 registers
 #elif defined(NN_COMPILE_AVX2)
-constexpr int kMostTapRows = 2, kMostTapCols = 3;
+constexpr int kFloatTapRows = 3, kFloatTapCols = 3;
 constexpr bool kHasSliding = false;
 #else
-constexpr int kMostTapRows = 1, kMostTapCols = 2;
+constexpr int kFloatTapRows = 1, kFloatTapCols = 3;
 constexpr bool kHasSliding = false;
 #endif
+template <class T>
+constexpr bool kIsFloat = sizeof(T) == sizeof(float);
+template <class T>
+constexpr int kMostTapRows = kIsFloat<T> ? kFloatTapRows : 1;
+template <class T>
+constexpr int kMostTapCols = kIsFloat<T> ? kFloatTapCols : 3;
 
 template <class T>
 struct Tile {
@@ -30,39 +37,33 @@ struct Tile {
   int64_t images, rows, cols;
   T* dw;  // of the first tap
   int64_t dw_row, dw_col;
-  int64_t begin, end;  // channels
+  int64_t begin, end;  // filters
+  const int32_t* map;  // channel of every filter, null when they are the same
 };
 
-template <class T, int kRows, int kCols, bool kPart>
-NN_INLINE void add_to(const Tile<T>& tile, const Vec<T> (&acc)[kRows][kCols], int64_t c, int part) {
+template <class T, int kRows, int kCols, Access kAccess>
+NN_INLINE void add_to(const Tile<T>& tile, const Lanes<T, kAccess>& lanes, const Reg<T> (&acc)[kRows][kCols]) {
 #pragma GCC unroll 3
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 5
     for (int s = 0; s < kCols; ++s) {
-      T* p = tile.dw + r * tile.dw_row + s * tile.dw_col + c;
-      if (kPart) {
-        store_part(p, load_part(p, part) + acc[r][s], part);
-      } else {
-        store(p, load(p) + acc[r][s]);
-      }
+      T* p = tile.dw + r * tile.dw_row + s * tile.dw_col;
+      lanes.put(p, lanes.own(p) + acc[r][s]);
     }
   }
 }
 
 // kLines rows of dy, all at once. Rows go in pairs here as in sliding tiles, so that both add in the same order.
-template <class T, int kLines, int kRows, int kCols, bool kPart>
-NN_INLINE void tile_rows(const Tile<T>& tile, const T* x, const T* dy, int part, Vec<T> (&acc)[kRows][kCols]) {
+template <class T, int kLines, int kRows, int kCols, Access kAccess>
+NN_INLINE void plain_rows(const Tile<T>& tile, const Lanes<T, kAccess>& lanes, const T* x, const T* dy, Reg<T> (&acc)[kRows][kCols]) {
   for (int64_t w = tile.cols; w > 0; --w) {
 #pragma GCC unroll 2
     for (int i = 0; i < kLines; ++i) {
-      const Vec<T> g = kPart ? load_part(dy + i * tile.dy_row, part) : load(dy + i * tile.dy_row);
+      const Reg<T> g = lanes.own(dy + i * tile.dy_row);
 #pragma GCC unroll 3
       for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 5
-        for (int s = 0; s < kCols; ++s) {
-          const T* p = x + i * tile.x_row + r * tile.tap_row + s * tile.tap_col;
-          acc[r][s] = fma(kPart ? load_part(p, part) : load(p), g, acc[r][s]);
-        }
+        for (int s = 0; s < kCols; ++s) acc[r][s] = fma(lanes.read(x + i * tile.x_row + r * tile.tap_row + s * tile.tap_col), g, acc[r][s]);
       }
     }
     x += tile.x_col;
@@ -70,135 +71,170 @@ NN_INLINE void tile_rows(const Tile<T>& tile, const T* x, const T* dy, int part,
   }
 }
 
-template <class T, int kRows, int kCols, bool kPart>
-NN_INLINE void tile_vector(const Tile<T>& tile, int64_t c, int part) {
-  Vec<T> acc[kRows][kCols];
+template <class T, int kRows, int kCols, Access kAccess>
+NN_INLINE void plain_lanes(const Tile<T>& tile, const Lanes<T, kAccess>& lanes) {
+  Reg<T> acc[kRows][kCols];
 #pragma GCC unroll 3
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 5
-    for (int s = 0; s < kCols; ++s) acc[r][s] = Vec<T>::zero();
+    for (int s = 0; s < kCols; ++s) acc[r][s] = Reg<T>::zero();
   }
   for (int64_t n = 0; n < tile.images; ++n) {
-    const T* x = tile.x + n * tile.x_image + c;
-    const T* dy = tile.dy + n * tile.dy_image + c;
+    const T* x = tile.x + n * tile.x_image;
+    const T* dy = tile.dy + n * tile.dy_image;
     int64_t h = 0;
-    for (; h + 2 <= tile.rows; h += 2) tile_rows<T, 2, kRows, kCols, kPart>(tile, x + h * tile.x_row, dy + h * tile.dy_row, part, acc);
-    if (h < tile.rows) tile_rows<T, 1, kRows, kCols, kPart>(tile, x + h * tile.x_row, dy + h * tile.dy_row, part, acc);
+    for (; h + 2 <= tile.rows; h += 2) plain_rows<T, 2>(tile, lanes, x + h * tile.x_row, dy + h * tile.dy_row, acc);
+    if (h < tile.rows) plain_rows<T, 1>(tile, lanes, x + h * tile.x_row, dy + h * tile.dy_row, acc);
   }
-  add_to<T, kRows, kCols, kPart>(tile, acc, c, part);
+  add_to(tile, lanes, acc);
 }
 
-template <class T, int kRows, int kCols>
-void run_tile(const Tile<T>& tile) {
-  constexpr int kLanes = Vec<T>::kLanes;
-  int64_t c = tile.begin;
-  for (; c + kLanes <= tile.end; c += kLanes) tile_vector<T, kRows, kCols, false>(tile, c, kLanes);
-  if (c < tile.end) tile_vector<T, kRows, kCols, true>(tile, c, static_cast<int>(tile.end - c));
+template <class T, int kRows, int kCols, bool kMapped>
+void run_plain(const Tile<T>& tile) {
+  for_lanes<T, kMapped>(tile.begin, tile.end, tile.map, [&](const auto& lanes) NN_LAMBDA_INLINE { plain_lanes<T, kRows, kCols>(tile, lanes); });
 }
 
 template <class T>
 using TileFunction = void (*)(const Tile<T>& tile);
 
-#if defined(NN_COMPILE_AVX512)
-template <class T>
-constexpr TileFunction<T> kTiles[kMostTapRows][kMostTapCols] = {
-    {run_tile<T, 1, 1>, run_tile<T, 1, 2>, run_tile<T, 1, 3>, run_tile<T, 1, 4>, run_tile<T, 1, 5>},
-    {run_tile<T, 2, 1>, run_tile<T, 2, 2>, run_tile<T, 2, 3>, run_tile<T, 2, 4>, run_tile<T, 2, 5>},
-    {run_tile<T, 3, 1>, run_tile<T, 3, 2>, run_tile<T, 3, 3>, run_tile<T, 3, 4>, run_tile<T, 3, 5>}};
+template <class T, int kRows, bool kMapped>
+TileFunction<T> find_plain_cols(int64_t cols) {
+  if (cols == 1) return run_plain<T, kRows, 1, kMapped>;
+  if (cols == 2) return run_plain<T, kRows, 2, kMapped>;
+  if (cols == 3) return run_plain<T, kRows, 3, kMapped>;
+  if constexpr (kMostTapCols<T> == 5) return cols == 4 ? run_plain<T, kRows, 4, kMapped> : run_plain<T, kRows, 5, kMapped>;
+  return nullptr;
+}
+template <class T, bool kMapped>
+TileFunction<T> find_plain(int64_t rows, int64_t cols) {
+  if constexpr (kMostTapRows<T> == 3) {
+    if (rows == 2) return find_plain_cols<T, 2, kMapped>(cols);
+    if (rows == 3) return find_plain_cols<T, 3, kMapped>(cols);
+  }
+  return find_plain_cols<T, 1, kMapped>(cols);
+}
 
-// One step along kRows rows of dy: the pixels of one more column of the window enter, and dy meets the columns a, b and the entering one.
-template <class T, int kRows, bool kPart>
-NN_INLINE void slide(const Tile<T>& tile, const T* x, const T* dy, int part, const Vec<T> (&a)[kRows + 2], const Vec<T> (&b)[kRows + 2],
-                     Vec<T> (&entering)[kRows + 2], Vec<T> (&acc)[3][3]) {
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows + 2; ++r) entering[r] = kPart ? load_part(x + r * tile.tap_row, part) : load(x + r * tile.tap_row);
+#if defined(NN_COMPILE_AVX512)
+// Rows of x that kRows rows of dy meet.
+template <int kRows, int kStride>
+constexpr int kWindow = kStride * (kRows - 1) + 3;
+
+template <int kWindowRows, Access kAccess>
+NN_INLINE void enter(const Tile<float>& tile, const Lanes<float, kAccess>& lanes, const float* x, Reg<float> (&column)[kWindowRows]) {
+#pragma GCC unroll 5
+  for (int r = 0; r < kWindowRows; ++r) column[r] = lanes.read(x + r * tile.tap_row);
+}
+
+// dy meets the columns a, b, d of the window.
+template <int kRows, int kStride, Access kAccess, int kWindowRows>
+NN_INLINE void meet(const Tile<float>& tile, const Lanes<float, kAccess>& lanes, const float* dy, const Reg<float> (&a)[kWindowRows],
+                    const Reg<float> (&b)[kWindowRows], const Reg<float> (&d)[kWindowRows], Reg<float> (&acc)[3][3]) {
 #pragma GCC unroll 2
   for (int i = 0; i < kRows; ++i) {
-    const Vec<T> g = kPart ? load_part(dy + i * tile.dy_row, part) : load(dy + i * tile.dy_row);
+    const Reg<float> g = lanes.own(dy + i * tile.dy_row);
 #pragma GCC unroll 3
     for (int r = 0; r < 3; ++r) {
-      acc[r][0] = fma(a[r + i], g, acc[r][0]);
-      acc[r][1] = fma(b[r + i], g, acc[r][1]);
-      acc[r][2] = fma(entering[r + i], g, acc[r][2]);
+      acc[r][0] = fma(a[r + i * kStride], g, acc[r][0]);
+      acc[r][1] = fma(b[r + i * kStride], g, acc[r][1]);
+      acc[r][2] = fma(d[r + i * kStride], g, acc[r][2]);
     }
   }
 }
 
-template <class T, int kRows, bool kPart>
-NN_INLINE void slide_rows(const Tile<T>& tile, const T* x, const T* dy, int part, Vec<T> (&acc)[3][3]) {
-  Vec<T> a[kRows + 2], b[kRows + 2], d[kRows + 2];
-  const int64_t step = tile.x_col, dy_step = tile.dy_col;
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows + 2; ++r) {
-    a[r] = kPart ? load_part(x + r * tile.tap_row, part) : load(x + r * tile.tap_row);
-    b[r] = kPart ? load_part(x + r * tile.tap_row + step, part) : load(x + r * tile.tap_row + step);
-  }
-  x += 2 * step;
+// One step along kRows rows of dy: kStride columns of the window enter.
+template <int kRows, int kStride, Access kAccess>
+NN_INLINE void slide_rows(const Tile<float>& tile, const Lanes<float, kAccess>& lanes, const float* x, const float* dy, Reg<float> (&acc)[3][3]) {
+  constexpr int kRowsIn = kWindow<kRows, kStride>;
+  Reg<float> a[kRowsIn], b[kRowsIn], d[kRowsIn];
+  const int64_t step = tile.tap_col, dy_step = tile.dy_col;
+  enter(tile, lanes, x, a);
   int64_t left = tile.cols;
+  if (kStride == 2) {
+    for (; left >= 2; left -= 2) {
+      enter(tile, lanes, x + step, b);
+      enter(tile, lanes, x + 2 * step, d);
+      meet<kRows, kStride>(tile, lanes, dy, a, b, d, acc);
+      enter(tile, lanes, x + 3 * step, b);
+      enter(tile, lanes, x + 4 * step, a);
+      meet<kRows, kStride>(tile, lanes, dy + dy_step, d, b, a, acc);
+      x += 4 * step;
+      dy += 2 * dy_step;
+    }
+    if (left == 0) return;
+    enter(tile, lanes, x + step, b);
+    enter(tile, lanes, x + 2 * step, d);
+    return meet<kRows, kStride>(tile, lanes, dy, a, b, d, acc);
+  }
+  enter(tile, lanes, x + step, b);
+  x += 2 * step;
   for (; left >= 3; left -= 3) {
-    slide<T, kRows, kPart>(tile, x, dy, part, a, b, d, acc);
-    slide<T, kRows, kPart>(tile, x + step, dy + dy_step, part, b, d, a, acc);
-    slide<T, kRows, kPart>(tile, x + 2 * step, dy + 2 * dy_step, part, d, a, b, acc);
+    enter(tile, lanes, x, d);
+    meet<kRows, kStride>(tile, lanes, dy, a, b, d, acc);
+    enter(tile, lanes, x + step, a);
+    meet<kRows, kStride>(tile, lanes, dy + dy_step, b, d, a, acc);
+    enter(tile, lanes, x + 2 * step, b);
+    meet<kRows, kStride>(tile, lanes, dy + 2 * dy_step, d, a, b, acc);
     x += 3 * step;
     dy += 3 * dy_step;
   }
-  if (left > 0) slide<T, kRows, kPart>(tile, x, dy, part, a, b, d, acc);
-  if (left > 1) slide<T, kRows, kPart>(tile, x + step, dy + dy_step, part, b, d, a, acc);
-}
-
-// 3 x 3 taps as far apart as the pixels, two rows of dy at once.
-template <class T, bool kPart>
-NN_INLINE void sliding_vector(const Tile<T>& tile, int64_t c, int part) {
-  Vec<T> acc[3][3];
-#pragma GCC unroll 3
-  for (int r = 0; r < 3; ++r) acc[r][0] = acc[r][1] = acc[r][2] = Vec<T>::zero();
-  for (int64_t n = 0; n < tile.images; ++n) {
-    const T* x = tile.x + n * tile.x_image + c;
-    const T* dy = tile.dy + n * tile.dy_image + c;
-    int64_t h = 0;
-    for (; h + 2 <= tile.rows; h += 2) slide_rows<T, 2, kPart>(tile, x + h * tile.x_row, dy + h * tile.dy_row, part, acc);
-    if (h < tile.rows) slide_rows<T, 1, kPart>(tile, x + h * tile.x_row, dy + h * tile.dy_row, part, acc);
+  if (left > 0) {
+    enter(tile, lanes, x, d);
+    meet<kRows, kStride>(tile, lanes, dy, a, b, d, acc);
   }
-  add_to<T, 3, 3, kPart>(tile, acc, c, part);
+  if (left > 1) {
+    enter(tile, lanes, x + step, a);
+    meet<kRows, kStride>(tile, lanes, dy + dy_step, b, d, a, acc);
+  }
 }
 
-template <class T>
-void run_sliding(const Tile<T>& tile) {
-  constexpr int kLanes = Vec<T>::kLanes;
-  int64_t c = tile.begin;
-  for (; c + kLanes <= tile.end; c += kLanes) sliding_vector<T, false>(tile, c, kLanes);
-  if (c < tile.end) sliding_vector<T, true>(tile, c, static_cast<int>(tile.end - c));
+// 3 x 3 neighbouring taps at stride kStride, two rows of dy at once.
+template <int kStride, Access kAccess>
+NN_INLINE void sliding_lanes(const Tile<float>& tile, const Lanes<float, kAccess>& lanes) {
+  Reg<float> acc[3][3];
+#pragma GCC unroll 3
+  for (int r = 0; r < 3; ++r) acc[r][0] = acc[r][1] = acc[r][2] = Reg<float>::zero();
+  for (int64_t n = 0; n < tile.images; ++n) {
+    const float* x = tile.x + n * tile.x_image;
+    const float* dy = tile.dy + n * tile.dy_image;
+    int64_t h = 0;
+    for (; h + 2 <= tile.rows; h += 2) slide_rows<2, kStride>(tile, lanes, x + h * tile.x_row, dy + h * tile.dy_row, acc);
+    if (h < tile.rows) slide_rows<1, kStride>(tile, lanes, x + h * tile.x_row, dy + h * tile.dy_row, acc);
+  }
+  add_to(tile, lanes, acc);
+}
+
+template <int kStride, bool kMapped>
+void run_sliding(const Tile<float>& tile) {
+  for_lanes<float, kMapped>(tile.begin, tile.end, tile.map, [&](const auto& lanes) NN_LAMBDA_INLINE { sliding_lanes<kStride>(tile, lanes); });
+}
+TileFunction<float> find_sliding(const float*, bool stride_2, bool mapped) {
+  if (mapped) return stride_2 ? run_sliding<2, true> : run_sliding<1, true>;
+  return stride_2 ? run_sliding<2, false> : run_sliding<1, false>;
 }
 #else
-#if defined(NN_COMPILE_AVX2)
-template <class T>
-constexpr TileFunction<T> kTiles[kMostTapRows][kMostTapCols] = {{run_tile<T, 1, 1>, run_tile<T, 1, 2>, run_tile<T, 1, 3>},
-                                                                {run_tile<T, 2, 1>, run_tile<T, 2, 2>, run_tile<T, 2, 3>}};
-#else
-template <class T>
-constexpr TileFunction<T> kTiles[kMostTapRows][kMostTapCols] = {{run_tile<T, 1, 1>, run_tile<T, 1, 2>}};
+TileFunction<float> find_sliding(const float*, bool, bool) { return nullptr; }
 #endif
-template <class T>
-void run_sliding(const Tile<T>&) {}
-#endif
+TileFunction<double> find_sliding(const double*, bool, bool) { return nullptr; }
 
 // Pixels of the result, in some images.
 struct PixelBlock {
   int64_t image_begin, image_end, row_begin, row_end;
 };
 
-// Adds the pixels of one rectangle, which see the taps of `row` and `col`, to dw for the channels [begin, end).
+// Adds the pixels of one rectangle, which see the taps of `row` and `col`, to dw for the filters [begin, end).
 template <class T>
-void add_rectangle(const ConvGeometry& g, const PixelBlock& block, const ConvSegment& row, const ConvSegment& col, int64_t begin, int64_t end,
+void add_rectangle(const DepthwiseGradPlan& plan, const PixelBlock& block, const ConvSegment& row, const ConvSegment& col, int64_t begin, int64_t end,
                    const T* x, const T* dy, T* dw) {
+  const ConvGeometry& g = plan.geometry;
   Tile<T> tile;
   tile.begin = begin;
   tile.end = end;
-  tile.tap_col = g.cols.dilation * g.filters;
-  tile.tap_row = g.rows.dilation * g.cols.in * g.filters;
-  tile.x_col = g.cols.stride * g.filters;
-  tile.x_row = g.rows.stride * g.cols.in * g.filters;
-  tile.x_image = g.rows.in * g.cols.in * g.filters;
+  tile.map = plan.channel_of;
+  tile.tap_col = g.cols.dilation * g.channels;
+  tile.tap_row = g.rows.dilation * g.cols.in * g.channels;
+  tile.x_col = g.cols.stride * g.channels;
+  tile.x_row = g.rows.stride * g.cols.in * g.channels;
+  tile.x_image = g.rows.in * g.cols.in * g.channels;
   tile.dy_col = g.filters;
   tile.dy_row = g.cols.out * g.filters;
   tile.dy_image = g.rows.out * tile.dy_row;
@@ -209,18 +245,21 @@ void add_rectangle(const ConvGeometry& g, const PixelBlock& block, const ConvSeg
   tile.dw_col = g.filters;
   tile.dw_row = g.cols.taps * g.filters;
   const int64_t in_row = block.row_begin * g.rows.stride - g.rows.pad, in_col = col.begin * g.cols.stride - g.cols.pad;
-  const T* origin = x + block.image_begin * tile.x_image + (in_row * g.cols.in + in_col) * g.filters;
+  const T* origin = x + block.image_begin * tile.x_image + (in_row * g.cols.in + in_col) * g.channels;
   const int64_t taps_rows = row.tap_end - row.tap_begin, taps_cols = col.tap_end - col.tap_begin;
-  if (kHasSliding && taps_rows == 3 && taps_cols == 3 && tile.x_col == tile.tap_col && tile.x_row == tile.tap_row) {
+  const bool stride_1 = tile.x_col == tile.tap_col && tile.x_row == tile.tap_row;
+  const bool stride_2 = tile.x_col == 2 * tile.tap_col && tile.x_row == 2 * tile.tap_row;
+  if (kHasSliding && kIsFloat<T> && taps_rows == 3 && taps_cols == 3 && (stride_1 || stride_2)) {
     tile.x = origin + row.tap_begin * tile.tap_row + col.tap_begin * tile.tap_col;
     tile.dw = dw + row.tap_begin * tile.dw_row + col.tap_begin * tile.dw_col;
-    return run_sliding(tile);
+    return find_sliding(x, stride_2, tile.map)(tile);
   }
-  for (int64_t r = row.tap_begin; r < row.tap_end; r += kMostTapRows) {
-    for (int64_t s = col.tap_begin; s < col.tap_end; s += kMostTapCols) {
+  for (int64_t r = row.tap_begin; r < row.tap_end; r += kMostTapRows<T>) {
+    for (int64_t s = col.tap_begin; s < col.tap_end; s += kMostTapCols<T>) {
       tile.x = origin + r * tile.tap_row + s * tile.tap_col;
       tile.dw = dw + r * tile.dw_row + s * tile.dw_col;
-      kTiles<T>[smaller(row.tap_end - r, kMostTapRows) - 1][smaller(col.tap_end - s, kMostTapCols) - 1](tile);
+      const int64_t rows = smaller(row.tap_end - r, kMostTapRows<T>), cols = smaller(col.tap_end - s, kMostTapCols<T>);
+      (tile.map ? find_plain<T, true>(rows, cols) : find_plain<T, false>(rows, cols))(tile);
     }
   }
 }
@@ -245,7 +284,7 @@ void add_pixels(const DepthwiseGradPlan& plan, int64_t row, int64_t row_end, int
       part.row_begin = larger(block.row_begin, segment.begin);
       part.row_end = smaller(block.row_end, segment.end);
       if (part.row_begin >= part.row_end) continue;
-      for (int64_t j = 0; j < plan.col_segment_count; ++j) add_rectangle(g, part, segment, plan.col_segments[j], begin, end, x, dy, dw);
+      for (int64_t j = 0; j < plan.col_segment_count; ++j) add_rectangle(plan, part, segment, plan.col_segments[j], begin, end, x, dy, dw);
     }
   }
 }
@@ -281,23 +320,11 @@ void sum_chunk(const DepthwiseGradPlan& plan, int64_t chunk, const T* partials, 
 template <class T>
 void run_kernel_grad(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
   const DepthwiseGradPlan& plan = *static_cast<const DepthwiseGradPlan*>(state);
-  const ConvGeometry& g = plan.geometry;
-  const T* x = static_cast<const T*>(args.in[0]);
-  T* scratch = static_cast<T*>(args.scratch);
-  if (plan.multiplier > 1) {
-    if (phase == 0) {
-      const int64_t first = begin * kRepeatPixels, last = smaller(end * kRepeatPixels, g.batch * g.rows.in * g.cols.in);
-      if (first < last) repeat_channels(x + first * g.channels, last - first, g.channels, plan.multiplier, scratch + first * g.filters);
-      return;
-    }
-    x = scratch;
-    --phase;
-  }
   T* dw = static_cast<T*>(args.out[0]);
-  T* partials = plan.pixel_blocks > 1 ? scratch + plan.partials : dw;
+  T* partials = plan.pixel_blocks > 1 ? static_cast<T*>(args.scratch) : dw;
   for (int64_t chunk = begin; chunk < end; ++chunk) {
     if (phase == 0) {
-      compute_chunk(plan, chunk, x, static_cast<const T*>(args.in[1]), partials);
+      compute_chunk(plan, chunk, static_cast<const T*>(args.in[0]), static_cast<const T*>(args.in[1]), partials);
     } else {
       sum_chunk(plan, chunk, partials, dw);
     }

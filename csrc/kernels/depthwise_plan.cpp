@@ -1,6 +1,7 @@
 #include "kernels/depthwise_plan.h"
 
 #include <algorithm>
+#include <new>
 
 namespace nnlite {
 namespace {
@@ -19,12 +20,17 @@ constexpr int64_t kGradBlockPixels = 64;
 // Bytes of x and dy that stay in cache meanwhile, and the fewest output rows of a chunk.
 constexpr int64_t kGradBlockBytes = 256 * 1024;
 constexpr int64_t kGradRows = 8;
+// Multiply-adds of a chunk of the others (about 25 us on one core), the most chunks, and the fewest rows of a chunk.
+constexpr int64_t kChunkWork = 1500000;
+constexpr int64_t kMostChunks = 48;
+constexpr int64_t kChunkRows = 8;
+// Bytes of an input gradient for all filters that are finished together.
+constexpr int64_t kBandBytes = 128 * 1024;
 
 // Filters are counted by channel: [.., channels, multiplier].
-ConvGeometry read_geometry(const Prepare& prepare, const Spec& x, const Spec& y, const Spec& w, int64_t* multiplier) {
+ConvGeometry read_geometry(const Prepare& prepare, const Spec& x, const Spec& y, const Spec& w) {
   check_conv_kernel(prepare, w, x.dtype);
   const ConvGeometry g = read_conv_geometry(prepare, x, y, w.dims, 1);
-  *multiplier = w.dims[3];
   if (w.dims[2] != g.channels || w.dims[2] * w.dims[3] != g.filters) {
     prepare.fail("a depthwise kernel (.., .., %lld, %lld) turns %lld channels into %lld, but the images have %lld and %lld",
                  static_cast<ll>(w.dims[2]), static_cast<ll>(w.dims[3]), static_cast<ll>(w.dims[2]), static_cast<ll>(w.dims[2] * w.dims[3]),
@@ -34,7 +40,23 @@ ConvGeometry read_geometry(const Prepare& prepare, const Spec& x, const Spec& y,
   return g;
 }
 
-void fill_plan(DensePlan* plan, const ConvGeometry& g, int64_t multiplier) {
+// Elements of the table of channels: whole vectors, and none without a multiplier.
+int64_t map_size(const ConvGeometry& g) { return g.channels == g.filters ? 0 : (g.filters + 15) / 16 * 16; }
+
+const int32_t* fill_map(const ConvGeometry& g, int32_t* map) {
+  if (g.channels == g.filters) return nullptr;
+  for (int64_t i = 0; i < map_size(g); ++i) map[i] = static_cast<int32_t>(min(i, g.filters - 1) / (g.filters / g.channels));
+  return map;
+}
+
+DepthwisePlan* new_plan(Prepare& prepare, const ConvGeometry& g, int64_t convs, int64_t segments, ConvSegment** segment_room) {
+  const size_t bytes = sizeof(DepthwisePlan) + convs * sizeof(DenseConv) + segments * sizeof(ConvSegment) + map_size(g) * sizeof(int32_t);
+  char* memory = static_cast<char*>(prepare.new_state(bytes));
+  auto* plan = new (memory) DepthwisePlan();
+  plan->convs = reinterpret_cast<DenseConv*>(memory + sizeof(DepthwisePlan));
+  plan->conv_count = convs;
+  *segment_room = reinterpret_cast<ConvSegment*>(plan->convs + convs);
+  plan->channel_of = fill_map(g, reinterpret_cast<int32_t*>(*segment_room + segments));
   plan->dtype = g.dtype;
   plan->batch = g.batch;
   plan->groups = 1;
@@ -44,7 +66,30 @@ void fill_plan(DensePlan* plan, const ConvGeometry& g, int64_t multiplier) {
   plan->filters = g.filters;
   plan->kernel_cols = g.cols.taps;
   plan->in_place = true;
-  plan->multiplier = multiplier;
+  plan->multiplier = g.filters / g.channels;
+  plan->activation = Activation::kNone;
+  return plan;
+}
+
+// Chunks of images, then of rows, then of channels. Narrow bands of rows would read much twice.
+void cut_work(Prepare& prepare, DepthwisePlan* plan, int64_t work, bool whole_channels) {
+  const int64_t wanted = min(max<int64_t>(work / kChunkWork, 1), kMostChunks);
+  plan->image_blocks = min(plan->batch, wanted);
+  const int64_t need = ceil_div(wanted, max<int64_t>(plan->image_blocks, 1));
+  plan->row_blocks = max<int64_t>(min(plan->convs[0].out_rows / kChunkRows, need), 1);
+  plan->panel_blocks = whole_channels ? 1 : min(plan->panels, ceil_div(need, plan->row_blocks));
+  prepare.add_phase(plan->image_blocks * plan->row_blocks * plan->panel_blocks);
+}
+
+JointAxis joint_axis(const ConvAxis& axis) {
+  // Pairs of outputs 2 i and 2 i + 1; the one that gets two taps lies at 2 m - pad and reads dy at m - 1 and m.
+  const bool odd = axis.pad % 2;
+  const int64_t shift = odd ? (axis.pad - 1) / 2 : axis.pad / 2 - 1;
+  // Without an edge, pairs read shift .. out - 1 - shift; the edge comes before with even padding, after with odd.
+  const int64_t pairs = axis.in / 2, low = -shift, high = axis.out - 1 - shift;
+  const int64_t begin = max<int64_t>(odd ? low : low - 1, 0), end = min(odd ? high + 1 : high, pairs);
+  const int64_t edge = odd ? high : low - 1;
+  return {begin, max(begin, end), shift, edge >= begin && edge < end ? edge : -1, odd};
 }
 
 void count_inputs(const Prepare& prepare, int inputs) {
@@ -55,14 +100,12 @@ void count_inputs(const Prepare& prepare, int inputs) {
 
 }  // namespace
 
-DensePlan* plan_depthwise_conv2d(Prepare& prepare) {
+DepthwisePlan* plan_depthwise_conv2d(Prepare& prepare) {
   const bool bias = prepare.get_int("bias", 0);
   count_inputs(prepare, 2 + bias);
-  int64_t multiplier;
-  const ConvGeometry g = read_geometry(prepare, prepare.input(0), prepare.output(0), prepare.input(1), &multiplier);
+  const ConvGeometry g = read_geometry(prepare, prepare.input(0), prepare.output(0), prepare.input(1));
   ConvSegment* room;
-  DensePlan* plan = new_dense_plan(prepare, 1, max_segments(g.rows) + max_segments(g.cols), &room);
-  fill_plan(plan, g, multiplier);
+  DepthwisePlan* plan = new_plan(prepare, g, 1, max_segments(g.rows) + max_segments(g.cols), &room);
   plan->bias = bias;
   plan->activation = read_conv_activation(prepare);
   if (bias && (prepare.input(2).dtype != g.dtype || prepare.input(2).size() != g.filters)) {
@@ -70,34 +113,27 @@ DensePlan* plan_depthwise_conv2d(Prepare& prepare) {
                  static_cast<ll>(prepare.input(2).size()), dtype_name(prepare.input(2).dtype));
   }
   DenseConv* conv = plan->convs;
-  lay_out_dense(conv, g.rows, g.cols, g.filters, *plan, &room);
+  lay_out_dense(conv, g.rows, g.cols, g.channels, *plan, &room);
   conv->col_out = g.filters;
   conv->row_out = g.cols.out * g.filters;
   conv->image_out = g.rows.out * conv->row_out;
   conv->weight_row = g.cols.taps * g.filters;
   conv->weight_col = g.filters;
-  const int64_t image = g.batch * g.rows.in * g.cols.in;
-  if (multiplier > 1) {
-    prepare.add_phase(ceil_div(image, kRepeatPixels));
-    prepare.need_scratch(image * g.filters * dtype_size(g.dtype));
-  }
-  cut_dense_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * g.rows.taps * g.cols.taps);
+  cut_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * g.rows.taps * g.cols.taps, false);
   return plan;
 }
 
-DensePlan* plan_depthwise_conv2d_input_grad(Prepare& prepare) {
+DepthwisePlan* plan_depthwise_conv2d_input_grad(Prepare& prepare) {
   count_inputs(prepare, 2);
-  int64_t multiplier;
-  const ConvGeometry g = read_geometry(prepare, prepare.output(0), prepare.input(0), prepare.input(1), &multiplier);
+  const ConvGeometry g = read_geometry(prepare, prepare.output(0), prepare.input(0), prepare.input(1));
   const int64_t row_phases = min(g.rows.stride, max<int64_t>(g.rows.in, 1)), col_phases = min(g.cols.stride, max<int64_t>(g.cols.in, 1));
   int64_t segments = 0;
   for (int64_t i = 0; i < row_phases * col_phases; ++i) {
     segments += max_segments(phase_axis(g.rows, i / col_phases).axis) + max_segments(phase_axis(g.cols, i % col_phases).axis);
   }
   ConvSegment* room;
-  DensePlan* plan = new_dense_plan(prepare, row_phases * col_phases, segments, &room);
-  fill_plan(plan, g, multiplier);
-  plan->activation = Activation::kNone;
+  DepthwisePlan* plan = new_plan(prepare, g, row_phases * col_phases, segments, &room);
+  plan->channel_of = nullptr;  // dy is read filter by filter
   for (int64_t i = 0; i < plan->conv_count; ++i) {
     DenseConv* conv = plan->convs + i;
     const int64_t row = i / col_phases, col = i % col_phases;
@@ -106,34 +142,37 @@ DensePlan* plan_depthwise_conv2d_input_grad(Prepare& prepare) {
     conv->origin_out = (row * g.cols.in + col) * g.filters;
     conv->col_out = g.cols.stride * g.filters;
     conv->row_out = g.rows.stride * g.cols.in * g.filters;
-    conv->image_out = g.rows.in * g.cols.in * g.filters;
     // Taps run backwards through the kernel.
     conv->weight_row = -rows.step * g.cols.taps * g.filters;
     conv->weight_col = -cols.step * g.filters;
     conv->weights = ((rows.first + (rows.axis.taps - 1) * rows.step) * g.cols.taps + cols.first + (cols.axis.taps - 1) * cols.step) * g.filters;
   }
-  cut_dense_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * g.rows.taps * g.cols.taps);
-  const int64_t image = g.batch * g.rows.in * g.cols.in;
-  if (multiplier > 1) {
-    prepare.add_phase(ceil_div(image, kRepeatPixels));
-    prepare.need_scratch(image * g.filters * dtype_size(g.dtype));
-  }
+  plan->input_rows = g.rows.in;
+  plan->input_cols = g.cols.in;
+  plan->input_stride = g.rows.stride;
+  const auto joins = [](const ConvAxis& axis) { return axis.taps == 3 && axis.stride == 2 && axis.dilation == 1 && axis.in > 1; };
+  plan->has_joint = g.dtype == DType::kFloat32 && joins(g.rows) && joins(g.cols);
+  if (plan->has_joint) plan->joint = {joint_axis(g.rows), joint_axis(g.cols)};
+  const int64_t row_bytes = max<int64_t>(g.rows.stride * g.cols.in * g.filters * static_cast<int64_t>(dtype_size(g.dtype)), 1);
+  plan->band_rows = max<int64_t>(kBandBytes / row_bytes, 1);
+  if (plan->multiplier > 1) prepare.need_thread_scratch(plan->band_rows * row_bytes);
+  cut_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * g.rows.taps * g.cols.taps, plan->multiplier > 1);
   return plan;
 }
 
 DepthwiseGradPlan* plan_depthwise_conv2d_kernel_grad(Prepare& prepare) {
   count_inputs(prepare, 2);
-  int64_t multiplier;
-  const ConvGeometry g = read_geometry(prepare, prepare.input(0), prepare.input(1), prepare.output(0), &multiplier);
+  const ConvGeometry g = read_geometry(prepare, prepare.input(0), prepare.input(1), prepare.output(0));
   const int64_t segments = max_segments(g.rows) + max_segments(g.cols);
-  char* memory = static_cast<char*>(prepare.new_state(sizeof(DepthwiseGradPlan) + segments * sizeof(ConvSegment)));
+  const size_t bytes = sizeof(DepthwiseGradPlan) + segments * sizeof(ConvSegment) + map_size(g) * sizeof(int32_t);
+  char* memory = static_cast<char*>(prepare.new_state(bytes));
   auto* plan = reinterpret_cast<DepthwiseGradPlan*>(memory);
   plan->geometry = g;
-  plan->multiplier = multiplier;
   plan->elements = prepare.output(0).size();
   plan->panels = ceil_div(g.filters, kPanelColumns);
   plan->block_pixels = max(kGradBlockBytes / (2 * g.filters * static_cast<int64_t>(dtype_size(g.dtype))), kGradBlockPixels);
   plan->row_segments = reinterpret_cast<ConvSegment*>(memory + sizeof(DepthwiseGradPlan));
+  plan->channel_of = fill_map(g, reinterpret_cast<int32_t*>(plan->row_segments + segments));
   plan->row_segment_count = cut_segments(g.rows, plan->row_segments);
   plan->col_segments = plan->row_segments + plan->row_segment_count;
   plan->col_segment_count = cut_segments(g.cols, plan->col_segments);
@@ -142,13 +181,7 @@ DepthwiseGradPlan* plan_depthwise_conv2d_kernel_grad(Prepare& prepare) {
   const int64_t wanted = max<int64_t>(min(work / kGradWork, kMostPartials), 1);
   plan->pixel_blocks = max<int64_t>(min(wanted, rows / kGradRows), 1);
   plan->panel_blocks = min(plan->panels, ceil_div(wanted, plan->pixel_blocks));
-  const int64_t image = g.batch * g.rows.in * g.cols.in;
-  if (multiplier > 1) {
-    plan->partials = image * g.filters;
-    prepare.add_phase(ceil_div(image, kRepeatPixels));
-  }
-  const int64_t partial_elements = plan->pixel_blocks > 1 ? plan->pixel_blocks * plan->elements : 0;
-  prepare.need_scratch((plan->partials + partial_elements) * dtype_size(g.dtype));
+  if (plan->pixel_blocks > 1) prepare.need_scratch(plan->pixel_blocks * plan->elements * dtype_size(g.dtype));
   prepare.add_phase(plan->panel_blocks * plan->pixel_blocks);
   if (plan->pixel_blocks > 1) prepare.add_phase(ceil_div(plan->elements, kSumElements));
   return plan;

@@ -48,6 +48,35 @@ TEST(depthwise_conv2d_cuts_large_work) {
   expect_all_close({1, 90, 90, 17, 17, 5, 5, 1, 1, 2, 2, 1, {4, 4, 4, 4}, DType::kFloat64}, 4);
 }
 
+// 3 x 3 taps at stride 2 have tiles of their own, which treat even and odd padding and both ends of an axis differently.
+TEST(depthwise_conv2d_at_stride_2) {
+  Chooser choose(10);
+  for (int i = 0; i < 120; ++i) {
+    const int64_t c = choose.of({1, 5, 16, 17, 40, 72});
+    ConvCase p = {choose.of({1, 2}), choose.between(1, 21), choose.between(1, 21), c, c * choose.of({1, 1, 2, 3, 4, 5}), 3, 3, 2, 2, 1, 1, 1,
+                  {choose.of({0, 1, 1, 2, 3}), choose.of({0, 1, 1, 2, 3}), choose.of({0, 1, 1, 2, 3}), choose.of({0, 1, 1, 2, 3})}};
+    expect_all_close(p, i);
+  }
+}
+
+// A tap in the padding takes no part, not even in the input gradient at stride 2: an infinite weight is met only where there is a pixel.
+TEST(depthwise_conv2d_never_multiplies_padding) {
+  for (const int64_t pad : {0, 1}) {
+    const ConvCase p = {1, 8, 8, 16, 16, 3, 3, 2, 2, 1, 1, 1, {pad, 1, pad, 1}};
+    const Buffer w = random_buffer(p.depthwise_kernel(), 2), ones = random_buffer(p.depthwise_kernel(), 2, 1.0, 1.0);
+    for (int64_t k = 0; k < 16; ++k) w.at<float>(k) = INFINITY;  // tap (0, 0)
+    const Buffer dy = random_buffer(p.y(), 3, 0.5, 1.0);
+    const Buffer dx = run_every_way("depthwise_conv2d_input_grad", {dy, w}, {p.x()}, p.attributes())[0];
+    const Buffer reached = run_kernel("depthwise_conv2d_input_grad", {dy, ones}, {p.x()}, p.attributes())[0];
+    for (int64_t pixel = 0; pixel < 64; ++pixel) {
+      const int64_t row = pixel / 8 + pad, col = pixel % 8 + pad;
+      const bool meets = row % 2 == 0 && col % 2 == 0 && row / 2 < p.oh() && col / 2 < p.ow();
+      EXPECT_EQ(std::isinf(dx.at<float>(pixel * 16)), meets);
+      EXPECT(std::isfinite(reached.at<float>(pixel * 16)) && !std::isnan(dx.at<float>(pixel * 16)));
+    }
+  }
+}
+
 TEST(depthwise_conv2d_gives_an_image_the_same_bits_alone_and_in_a_batch) {
   Chooser choose(8);
   for (int i = 0; i < 60; ++i) {
