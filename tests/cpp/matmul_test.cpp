@@ -21,9 +21,15 @@ struct Product {
 template <class T>
 constexpr DType kTypeOf = std::is_same_v<T, float> ? DType::kFloat32 : DType::kFloat64;
 
+#if defined(__FP_FAST_FMAF)
+constexpr bool kBaselineFuses = true;  // ARM: every CPU has a fused multiply-add
+#else
+constexpr bool kBaselineFuses = false;
+#endif
+
 template <class T>
 T multiply_add(Isa isa, T a, T b, T c) {
-  if (isa != Isa::kBaseline) return std::fma(a, b, c);
+  if (kBaselineFuses || isa != Isa::kBaseline) return std::fma(a, b, c);
   const volatile T product = a * b;
   return product + c;
 }
