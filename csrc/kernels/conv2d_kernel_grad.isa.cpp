@@ -217,6 +217,46 @@ void add_rows(const ConvGeometry& g, const GradPiece<T>& piece, const PixelBlock
   kGradTiles<T>[!kAlwaysPart && strip.part == Vec<T>::kLanes][strip.vectors - 1][count - 1](*tile);
 }
 
+// Up to so many filters, tiles are turned: lanes run over the channels of x, rows over the filters.
+constexpr int64_t kFewFilters = 8;
+
+// Adds pixels of a block to dw for the channels [c, end) of one tap and all filters of a piece with few. `base`: what the first pixel reads.
+template <class T>
+void add_turned(const ConvGeometry& g, const GradPiece<T>& piece, const PixelBlock& block, const Pixels& pixels, const T* base, int64_t m, int64_t c,
+                int64_t end) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  T sums[kFewFilters * kMaxVectors * kLanes];
+  GradTile<T> tile;
+  tile.x_col = g.filters;
+  tile.x_row = g.cols.out * g.filters;
+  tile.x_image = g.rows.out * tile.x_row;
+  tile.dy_col = g.cols.stride * g.channels;
+  tile.dy_row = g.rows.stride * g.cols.in * g.channels;
+  tile.dy_image = g.rows.in * g.cols.in * g.channels;
+  tile.images = block.image_end - block.image_begin;
+  tile.rows = pixels.row_end - pixels.row_begin;
+  tile.cols = pixels.col_end - pixels.col_begin;
+  tile.ldw = kMaxVectors * kLanes;
+  tile.accumulate = false;
+  const T* dy = piece.dy + block.image_begin * tile.x_image + pixels.row_begin * tile.x_row + pixels.col_begin * g.filters;
+  for (int64_t count; c < end; c += count) {
+    count = smaller(end - c, kMaxVectors * kLanes);
+    const int vectors = static_cast<int>((count + kLanes - 1) / kLanes), most = kMaxRows[vectors];
+    tile.dy = base + c;
+    tile.part = static_cast<int>(count - (vectors - 1) * kLanes);
+    for (int64_t k = 0, rows; k < piece.columns; k += rows) {
+      rows = smaller(piece.columns - k, most);
+      for (int64_t i = 0; i < rows; ++i) tile.x[i] = dy + k + i;
+      tile.dw = sums + k * tile.ldw;
+      kGradTiles<T>[!kAlwaysPart && tile.part == kLanes][vectors - 1][rows - 1](tile);
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      T* to = piece.dw + (m + c + i) * g.filters;
+      for (int64_t k = 0; k < piece.columns; ++k) to[k] = block.first ? sums[k * tile.ldw + i] : to[k] + sums[k * tile.ldw + i];
+    }
+  }
+}
+
 // Tiles within one tap: only the pixels whose tap is inside the image.
 template <class T>
 void add_block_by_tap(const KernelGradPlan& plan, const GradPiece<T>& piece, const PixelBlock& block, const Strip<T>& strip) {
@@ -238,6 +278,10 @@ void add_block_by_tap(const KernelGradPlan& plan, const GradPiece<T>& piece, con
     const int64_t col = valid.col_begin * g.cols.stride + s * g.cols.dilation - g.cols.pad;
     const T* base = piece.x + (block.image_begin * g.rows.in + row) * x_row + col * g.channels;
     const int64_t begin = larger(piece.m_begin - tap * plan.depth, 0), end = smaller(piece.m_end - tap * plan.depth, plan.depth);
+    if (piece.columns <= kFewFilters && plan.depth >= Vec<T>::kLanes) {
+      add_turned(g, piece, block, valid, base, tap * plan.depth, begin, end);
+      continue;
+    }
     const int64_t tiles = (end - begin + most - 1) / most;
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t c = begin + (end - begin) * t / tiles, count = begin + (end - begin) * (t + 1) / tiles - c;
