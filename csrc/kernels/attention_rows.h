@@ -118,11 +118,15 @@ NN_INLINE int64_t causal_end(const AttentionPlan& plan, int64_t row, int64_t fir
 template <class T>
 NN_INLINE void finish_scores(const AttentionPlan& plan, const RowBlock<T>& block, int64_t row, int64_t first_key, int64_t keys, T* scores) {
   constexpr int kLanes = Vec<T>::kLanes;
-  const Vec<T> masked = splat(kMasked<T>), unit = splat(FloatTraits<T>::kLog2E);
+  const Vec<T> masked = splat(kMasked<T>);
   if (block.bias) {
+    // The lowest finite bias stays finite in units of log 2: where a whole row has it, all sources weigh the same.
+    const Vec<T> unit = splat(FloatTraits<T>::kLog2E), infinite = splat(-FloatTraits<T>::kInfinity), lowest = splat(2 * kMasked<T>);
     const T* bias = block.bias + row * block.bias_step + first_key;
     for (int64_t j = 0; j < keys; j += kLanes) {
-      store(scores + j, fma(load_part(bias + j, static_cast<int>(least(keys - j, kLanes))), unit, load(scores + j)));
+      const Vec<T> b = load_part(bias + j, static_cast<int>(least(keys - j, kLanes)));
+      const Vec<T> score = fma(b, unit, load(scores + j));
+      store(scores + j, select(b == infinite, score, max(lowest, score)));
     }
   }
   if (block.mask) {

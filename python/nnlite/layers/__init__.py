@@ -1,12 +1,15 @@
 """Layers."""
 
 from nnlite.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax  # noqa: F401
+from nnlite.layers.attention import AdditiveAttention, Attention  # noqa: F401
 from nnlite.layers.batch_normalization import BatchNormalization  # noqa: F401
 from nnlite.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose  # noqa: F401
 from nnlite.layers.core import Identity, Lambda, Masking, Rescaling, Wrapper  # noqa: F401
 from nnlite.layers.dense import Dense  # noqa: F401
 from nnlite.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D  # noqa: F401
+from nnlite.layers.einsum_dense import EinsumDense  # noqa: F401
 from nnlite.layers.embedding import Embedding  # noqa: F401
+from nnlite.layers.grouped_query_attention import GroupedQueryAttention as GroupQueryAttention  # noqa: F401
 from nnlite.layers.input_layer import Input, InputLayer  # noqa: F401
 from nnlite.layers.input_spec import InputSpec  # noqa: F401
 from nnlite.layers.layer import Layer  # noqa: F401
@@ -28,6 +31,7 @@ from nnlite.layers.merging import (  # noqa: F401
     multiply,
     subtract,
 )
+from nnlite.layers.multi_head_attention import MultiHeadAttention  # noqa: F401
 from nnlite.layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization  # noqa: F401
 from nnlite.layers.pooling import (  # noqa: F401
     AveragePooling1D,

@@ -14,13 +14,12 @@ def by_formula(formula) -> Variadic:
 
     def gradient(node, i, *dys):
         from nnlite.graph.grad import backprop
-        from nnlite.ops import movement
 
         outer = state.recording
         state.recording = 1 if state.trace is None else 0
         try:
             # Views of the inputs cut the graph: only the formula is differentiated, not what came before it.
-            leaves = [movement.reshape(t, shape=t.spec.shape) for t in node.inputs]
+            leaves = [_view(t, any(t is other for other in node.inputs[:k])) for k, t in enumerate(node.inputs)]
             outputs = formula(*leaves, **node.attributes)
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
             known = [(y, dy) for y, dy in zip(outputs, dys) if dy is not None]
@@ -29,3 +28,15 @@ def by_formula(formula) -> Variadic:
             state.recording = outer
 
     return variadic(gradient)
+
+
+def _view(t, repeated: bool):
+    """The same values as a tensor of its own; an input that is given twice needs two, not one remembered result."""
+    from nnlite.ops import movement
+
+    memo = state.memo
+    try:
+        state.memo = None if repeated else memo
+        return movement.reshape(t, shape=t.spec.shape)
+    finally:
+        state.memo = memo

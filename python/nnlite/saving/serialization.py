@@ -92,7 +92,7 @@ def _serialize_instance(obj):
     own = _own_class(type(obj))
     result = {
         "module": _module_of(type(obj)),
-        "class_name": type(obj).__name__,
+        "class_name": vars(type(obj)).get("_saved_name", type(obj).__name__),
         "config": serialize_keras_object(obj.get_config()),
         "registered_name": None if own else get_registered_name(type(obj)),
     }
