@@ -29,10 +29,10 @@ void multiply(const WinogradPlan& plan, int64_t tiles, int64_t width, const floa
   tile.run = plan.in.channels;
   tile.tap_col = tile.tap_row_skip = tile.weight_skip = 0;
   tile.bias = nullptr;
-  tile.part = kLanes;
+  tile.part = Vec<float>::kLanes;
   tile.flags = 0;
-  for (int64_t j = 0; j < width; j += conv::kMaxVectors * kLanes) {
-    const int vectors = static_cast<int>(smaller((width - j) / kLanes, conv::kMaxVectors));
+  for (int64_t j = 0; j < width; j += conv::kMaxVectors * Vec<float>::kLanes) {
+    const int vectors = static_cast<int>(smaller((width - j) / Vec<float>::kLanes, conv::kMaxVectors));
     const int64_t most = conv::kMaxRows[vectors], count = (tiles + most - 1) / most, size = tiles / count, longer = tiles % count;
     tile.weights = weights + j;
     const float* from = inputs;
@@ -48,35 +48,38 @@ void multiply(const WinogradPlan& plan, int64_t tiles, int64_t width, const floa
   }
 }
 
-// What is done to outputs besides transforming.
+// What is done to a register of outputs besides transforming.
 struct Finish {
-  const float* bias;  // of the vector, or null
-  V floor;            // 0 for relu, else minus infinity
+  V bias;
+  V floor;  // 0 for relu, else minus infinity
   int part;
 };
 
-// Turns the products of one tile for 16 filters into pixels; `rows` x `cols` of them exist.
+// Turns the products of one tile for one register of filters into pixels; `rows` x `cols` of them exist. Both steps are loops over rows and columns:
+// unrolled, all the values would not fit the registers.
 template <int m>
-NN_INLINE void finish_tile(const float* products, int64_t point_step, const Finish& finish, V bias, int64_t rows, int64_t cols, float* y,
-                           int64_t y_row, int64_t y_col) {
-  V half[m][kSide];  // transformed along columns
-#pragma GCC unroll 6
+NN_INLINE void finish_tile(const float* products, int64_t point_step, const Finish& finish, int64_t rows, int64_t cols, float* y, int64_t y_row,
+                           int64_t y_col) {
+  alignas(64) float half[kSide * m * kLanes];  // [column][output row], transformed along columns
+#pragma GCC unroll 1
   for (int j = 0; j < kSide; ++j) {
     V p[kSide], t[m];
 #pragma GCC unroll 6
     for (int i = 0; i < kSide; ++i) p[i] = load(products + (i * kSide + j) * point_step);
     transform_output(p, t);
 #pragma GCC unroll 4
-    for (int i = 0; i < m; ++i) half[i][j] = t[i];
+    for (int i = 0; i < m; ++i) store(half + (j * m + i) * kLanes, t[i]);
   }
-#pragma GCC unroll 4
-  for (int i = 0; i < m; ++i) {
-    if (i >= rows) break;
-    V t[m];
-    transform_output(half[i], t);
+#pragma GCC unroll 1
+  for (int i = 0; i < rows; ++i, y += y_row) {
+    V p[kSide], t[m];
+#pragma GCC unroll 6
+    for (int j = 0; j < kSide; ++j) p[j] = load(half + (j * m + i) * kLanes);
+    transform_output(p, t);
 #pragma GCC unroll 4
     for (int j = 0; j < m; ++j) {
-      if (j < cols) store_part(y + i * y_row + j * y_col, max(finish.floor, t[j] + bias), finish.part);
+      if (j < cols) store_part(y + j * y_col, max(finish.floor, t[j] + finish.bias), finish.part);
+      prefetch_write(y + (m + j) * y_col);
     }
   }
 }
@@ -85,8 +88,8 @@ __attribute__((noinline)) void activate(Activation activation, float* y, int64_t
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < cols; ++j) {
       float* p = y + i * y_row + j * y_col;
-      const V x = load_part(p, part);
-      store_part(p, activation == Activation::kTanh ? tanh(x) : sigmoid(x), part);
+      const Vec<float> x = NN_ISA::load_part(p, part);
+      NN_ISA::store_part(p, activation == Activation::kTanh ? tanh(x) : sigmoid(x), part);
     }
   }
 }
@@ -107,8 +110,8 @@ void finish_panel(const WinogradPlan& plan, int64_t begin, int64_t end, int64_t 
       float* out = y + run.image * y_image + run.row * m * y_row + (run.col + t) * m * y_col;
       for (int64_t j = 0; j < columns; j += kLanes) {
         finish.part = static_cast<int>(smaller(columns - j, kLanes));
-        const V b = plan.bias ? load_part(bias + j, finish.part) : splat(-0.0f);
-        finish_tile<m>(products + j, plan.outputs, finish, b, rows, cols, out + j, y_row, y_col);
+        finish.bias = plan.bias ? load_part(bias + j, finish.part) : splat(-0.0f);
+        finish_tile<m>(products + j, plan.outputs, finish, rows, cols, out + j, y_row, y_col);
         if (later) activate(plan.activation, out + j, y_row, y_col, rows, cols, finish.part);
       }
     }
@@ -134,7 +137,7 @@ void compute_chunk(const WinogradPlan& plan, int64_t chunk, const float* x, cons
   }
 }
 
-// Transforms the taps of 16 columns; tap (r, s) is read from w + r * tap_row + s * tap_col, point e written to u + e * point_step.
+// Transforms the taps of one register of columns; tap (r, s) is read from w + r * tap_row + s * tap_col, point e written to u + e * point_step.
 template <int taps>
 NN_INLINE void transform_kernel(const float* w, int64_t tap_row, int64_t tap_col, int part, float* u, int64_t point_step) {
   V half[kSide][taps];
@@ -161,10 +164,10 @@ template <int taps>
 void pack_block(const WinogradPlan& plan, int64_t panel, int64_t channel, const float* w, float* packed) {
   const int64_t channels = plan.in.channels, filters = plan.filters, first = panel * kPanelColumns, width = panel_width(filters, panel);
   const int64_t point = winograd_packed_size(channels, filters) / kWinogradPoints, tap_col = channels * filters;
-  const int64_t end = smaller(channels, channel + kLanes);
+  const int64_t end = smaller(channels, channel + kPanelMultiple);
   for (int64_t c = channel; c < end; ++c) {
     for (int64_t j = 0; j < width; j += kLanes) {
-      transform_kernel<taps>(w + c * filters + first + j, taps * tap_col, tap_col, static_cast<int>(smaller(filters - first - j, kLanes)),
+      transform_kernel<taps>(w + c * filters + first + j, taps * tap_col, tap_col, static_cast<int>(clamp(filters - first - j, 0, kLanes)),
                              packed + first * channels + c * width + j, point);
     }
   }
@@ -176,23 +179,34 @@ void pack_turned_block(const WinogradPlan& plan, int64_t panel, int64_t channel,
   alignas(64) float square[kWinogradPoints * kLanes * kLanes];  // [point][column][channel]
   const int64_t channels = plan.in.channels, filters = plan.filters, first = panel * kPanelColumns, width = panel_width(filters, panel);
   const int64_t point = winograd_packed_size(channels, filters) / kWinogradPoints, tap_col = channels * filters;
-  const int64_t depth = smaller(channels - channel, kLanes);
-  for (int64_t j = 0; j < width; j += kLanes) {
-    for (int64_t i = 0; i < kLanes; ++i) {
-      const int64_t column = smaller(first + j + i, filters - 1);
-      const int part = first + j + i < filters ? static_cast<int>(depth) : 0;
-      transform_kernel<taps>(w + (taps * taps - 1) * tap_col + column * channels + channel, -taps * tap_col, -tap_col, part, square + i * kLanes,
-                             kLanes * kLanes);
+  for (int64_t end = smaller(channels, channel + kPanelMultiple); channel < end; channel += kLanes) {
+    const int64_t depth = smaller(end - channel, kLanes);
+    for (int64_t j = 0; j < width; j += kLanes) {
+      for (int64_t i = 0; i < kLanes; ++i) {
+        const int64_t column = smaller(first + j + i, filters - 1);
+        const int part = first + j + i < filters ? static_cast<int>(depth) : 0;
+        transform_kernel<taps>(w + (taps * taps - 1) * tap_col + column * channels + channel, -taps * tap_col, -tap_col, part, square + i * kLanes,
+                               kLanes * kLanes);
+      }
+      for (int e = 0; e < kWinogradPoints; ++e) {
+        pack_transposed(square + e * kLanes * kLanes, kLanes, packed + e * point + first * channels + channel * width + j, width, kLanes, depth);
+      }
     }
-    for (int e = 0; e < kWinogradPoints; ++e) {
-      pack_transposed(square + e * kLanes * kLanes, kLanes, packed + e * point + first * channels + channel * width + j, width, kLanes, depth);
-    }
+  }
+}
+
+// The zeros between points: without them all points would share few sets of the caches.
+void clear_gaps(const WinogradPlan& plan, float* packed) {
+  const int64_t point = winograd_packed_size(plan.in.channels, plan.filters) / kWinogradPoints;
+  for (int64_t e = 1; e <= kWinogradPoints; ++e) {
+    for (int64_t i = 0; i < kPanelMultiple; i += kLanes) store(packed + e * point - kPanelMultiple + i, splat(0.0f));
   }
 }
 
 // Chunk order: panel, block of 16 channels.
 void pack_chunk(const WinogradPlan& plan, int64_t chunk, const float* w, float* packed) {
-  const int64_t blocks = (plan.in.channels + kLanes - 1) / kLanes, panel = chunk / blocks, channel = chunk % blocks * kLanes;
+  if (chunk == 0) clear_gaps(plan, packed);
+  const int64_t blocks = (plan.in.channels + kPanelMultiple - 1) / kPanelMultiple, panel = chunk / blocks, channel = chunk % blocks * kPanelMultiple;
   if (plan.turned) {
     (plan.grid.m == 4 ? pack_turned_block<3> : pack_turned_block<5>)(plan, panel, channel, w, packed);
   } else {

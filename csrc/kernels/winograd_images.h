@@ -17,11 +17,11 @@ struct TransformedTiles {
 
 NN_INLINE int64_t clamp(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
 
-// Transforms 16 channels of a run of tiles in two steps: kPatch rows of all columns into `columns` ([column][kSide] vectors), then kPatch columns of
-// each tile. `x` is the first of the channels in the image; `part` of them exist. The tiles' patches start every `step` pixels.
+// Transforms one register of channels of a run of tiles in two steps: kPatch rows of all columns into `columns` ([column][kSide] vectors), then kPatch columns of
+// each tile. `x` is the first of the channels in the image; `part` of them exist. What lies `ahead` is brought into the second-level cache. The tiles' patches start every `step` pixels.
 template <int kPatch, class Transform>
 NN_INLINE void transform_vector(const WinogradImage& image, const float* x, int part, int64_t first_row, int64_t first_col, int64_t step,
-                                int64_t tiles, float* columns, const TransformedTiles& to, Transform transform) {
+                                int64_t tiles, int64_t ahead, float* columns, const TransformedTiles& to, Transform transform) {
   const int64_t count = (tiles - 1) * step + kPatch;
   const int64_t begin = clamp(-first_col, 0, count), end = clamp(image.cols - first_col, begin, count);
   const float* from[kPatch];
@@ -36,13 +36,14 @@ NN_INLINE void transform_vector(const WinogradImage& image, const float* x, int 
   float* t = columns;
   for (int64_t c = 0; c < begin; ++c, t += kSide * kLanes) {
 #pragma GCC unroll 6
-    for (int i = 0; i < kSide; ++i) store(t + i * kLanes, V::zero());
+    for (int i = 0; i < kSide; ++i) store(t + i * kLanes, splat(0.0f));
   }
   for (int64_t c = begin; c < end; ++c, t += kSide * kLanes) {
     V d[kPatch], v[kSide];
 #pragma GCC unroll 6
     for (int i = 0; i < kPatch; ++i) {
       d[i] = load_part(from[i], part);
+      prefetch_l2(from[i] + ahead);
       from[i] += from_step[i];
     }
     transform(d, v);
@@ -51,7 +52,7 @@ NN_INLINE void transform_vector(const WinogradImage& image, const float* x, int 
   }
   for (int64_t c = end; c < count; ++c, t += kSide * kLanes) {
 #pragma GCC unroll 6
-    for (int i = 0; i < kSide; ++i) store(t + i * kLanes, V::zero());
+    for (int i = 0; i < kSide; ++i) store(t + i * kLanes, splat(0.0f));
   }
   for (int64_t tile = 0; tile < tiles; ++tile) {
     float* out = to.first + tile * to.tile_step;
@@ -89,11 +90,14 @@ void transform_images(const WinogradImage& image, const WinogradGrid& grid, cons
   for (int64_t tile = begin; tile < end;) {
     const Run run = find_run(grid, tile, end);
     const float* first = x + run.image * image.rows * image.cols * image.channels;
+    const Run next = find_run(grid, tile + run.count, grid.tiles);
+    const int64_t next_row = (next.image - run.image) * image.rows + (next.row - run.row) * grid.m;
+    const int64_t ahead = (next_row * image.cols + (next.col - run.col) * grid.m) * image.channels;
     TransformedTiles here = to;
     for (int64_t c = channel; c < channel_end; c += kLanes, here.first += kLanes) {
       const int part = static_cast<int>(channel_end - c < kLanes ? channel_end - c : kLanes);
       transform_vector<kPatch>(image, first + c, part, run.row * grid.m - image.pad_rows, run.col * grid.m - image.pad_cols, grid.m, run.count,
-                               columns, here, Transform());
+                               ahead, columns, here, Transform());
     }
     to.first += run.count * to.tile_step;
     tile += run.count;

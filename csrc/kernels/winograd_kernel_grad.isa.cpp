@@ -30,7 +30,7 @@ void sum_tile(const SumTile& tile) {
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j) acc[i][j] = V::zero();
+    for (int j = 0; j < kVectors; ++j) acc[i][j] = splat(0.0f);
   }
   const float* a = tile.inputs;
   const float* b = tile.gradients;
@@ -59,19 +59,19 @@ void sum_tile(const SumTile& tile) {
   }
 }
 
-// Rows and vectors of the largest tiles without spilled registers. Channels come in whole vectors of 16, which the rows divide.
+// Rows and vectors of the largest tiles without spilled registers. The rows divide the lanes of a register, and transformed channels come in whole ones.
 #if defined(NN_COMPILE_AVX512)
-constexpr int kMaxVectors = 4;
-constexpr int kRows[kMaxVectors + 1] = {0, 8, 8, 8, 4};
-constexpr SumFunction kSumTiles[kMaxVectors + 1] = {nullptr, sum_tile<8, 1>, sum_tile<8, 2>, sum_tile<8, 3>, sum_tile<4, 4>};
+constexpr int kMostVectors = 4;
+constexpr int kRows[kMostVectors + 1] = {0, 8, 8, 8, 4};
+constexpr SumFunction kSumTiles[kMostVectors + 1] = {nullptr, sum_tile<8, 1>, sum_tile<8, 2>, sum_tile<8, 3>, sum_tile<4, 4>};
 #elif defined(NN_COMPILE_AVX2)
-constexpr int kMaxVectors = 1;
-constexpr int kRows[kMaxVectors + 1] = {0, 4};
-constexpr SumFunction kSumTiles[kMaxVectors + 1] = {nullptr, sum_tile<4, 1>};
+constexpr int kMostVectors = 3;
+constexpr int kRows[kMostVectors + 1] = {0, 4, 4, 4};
+constexpr SumFunction kSumTiles[kMostVectors + 1] = {nullptr, sum_tile<4, 1>, sum_tile<4, 2>, sum_tile<4, 3>};
 #else
-constexpr int kMaxVectors = 1;
-constexpr int kRows[kMaxVectors + 1] = {0, 2};
-constexpr SumFunction kSumTiles[kMaxVectors + 1] = {nullptr, sum_tile<2, 1>};
+constexpr int kMostVectors = 2;
+constexpr int kRows[kMostVectors + 1] = {0, 4, 4};
+constexpr SumFunction kSumTiles[kMostVectors + 1] = {nullptr, sum_tile<4, 1>, sum_tile<4, 2>};
 #endif
 
 // Adds a block of tiles to the sums of one point.
@@ -83,8 +83,8 @@ void add_point(const WinogradKernelGradPlan& plan, const float* inputs, const fl
   tile.tiles = tiles;
   tile.ld = plan.filters;
   tile.accumulate = accumulate;
-  for (int64_t j = 0; j < filters; j += kMaxVectors * kLanes) {
-    const int vectors = static_cast<int>(smaller((filters - j + kLanes - 1) / kLanes, kMaxVectors));
+  for (int64_t j = 0; j < filters; j += kMostVectors * kLanes) {
+    const int vectors = static_cast<int>(smaller((filters - j + kLanes - 1) / kLanes, kMostVectors));
     tile.gradients = gradients + j;
     for (int64_t i = 0; i < channels; i += kRows[vectors]) {
       tile.inputs = inputs + i;
@@ -115,24 +115,20 @@ void compute_chunk(const WinogradKernelGradPlan& plan, int64_t chunk, const floa
     }
     for (int e = 0; e < kWinogradPoints; ++e) {
       add_point(plan, scratch + e * plan.inputs, gradients + e * plan.gradients, stop - begin, channels.end - channels.begin,
-                filters.end - filters.begin, b > 0, sums + e * plan.channels * plan.filters);
+                filters.end - filters.begin, b > 0, sums + e * plan.point);
     }
   }
 }
 
-// Turns the sums of 16 filters into taps: `sums` is that of the first range.
+// Turns the sums of one register of filters into taps.
 template <int taps>
-__attribute__((noinline)) void finish_vector(const float* sums, int64_t point_step, int64_t range_step, int64_t ranges, float* dw, int64_t tap_step, int part) {
+__attribute__((noinline)) void finish_vector(const float* sums, int64_t point_step, float* dw, int64_t tap_step, int part) {
   V half[taps][kSide];
 #pragma GCC unroll 6
   for (int j = 0; j < kSide; ++j) {
     V u[kSide], t[taps];
 #pragma GCC unroll 6
-    for (int i = 0; i < kSide; ++i) {
-      const float* from = sums + (i * kSide + j) * point_step;
-      u[i] = load(from);
-      for (int64_t r = 1; r < ranges; ++r) u[i] += load(from + r * range_step);
-    }
+    for (int i = 0; i < kSide; ++i) u[i] = load(sums + (i * kSide + j) * point_step);
     transform_sums(u, t);
 #pragma GCC unroll 5
     for (int i = 0; i < taps; ++i) half[i][j] = t[i];
@@ -146,20 +142,34 @@ __attribute__((noinline)) void finish_vector(const float* sums, int64_t point_st
   }
 }
 
-// One channel of dw [taps][taps][channels][filters].
-void finish_channel(const WinogradKernelGradPlan& plan, int64_t channel, const float* sums, float* dw) {
+// Adds the sums of all ranges to those of the first.
+void add_ranges(const WinogradKernelGradPlan& plan, int64_t elements, float* sums) {
+  const int64_t range_step = plan.channel_blocks * plan.filter_blocks * plan.piece;
+  for (int64_t i = 0; i < elements; i += kLanes) {
+    V sum = load(sums + i);
+    for (int64_t r = 1; r < plan.ranges; ++r) sum = sum + load(sums + r * range_step + i);
+    store(sums + i, sum);
+  }
+}
+
+// Channels [channel, channel + 16) of dw [taps][taps][channels][filters].
+void finish_channels(const WinogradKernelGradPlan& plan, int64_t channel, float* sums, float* dw) {
   int64_t block = 0;
   while (winograd_part(plan.in.channels, block, plan.channel_blocks).end <= channel) ++block;
   const int64_t row = channel - winograd_part(plan.in.channels, block, plan.channel_blocks).begin;
-  const int64_t range_step = plan.channel_blocks * plan.filter_blocks * plan.piece, tap_step = plan.in.channels * plan.out.channels;
+  const int64_t rows = smaller(plan.in.channels - channel, kPanelMultiple), tap_step = plan.in.channels * plan.out.channels;
+  const auto finish = plan.taps == 3 ? finish_vector<3> : finish_vector<5>;
   for (int64_t b = 0; b < plan.filter_blocks; ++b) {
     const WinogradPart filters = winograd_part(plan.out.channels, b, plan.filter_blocks);
-    const float* from = sums + (block * plan.filter_blocks + b) * plan.piece + row * plan.filters;
-    for (int64_t k = filters.begin; k < filters.end; k += kLanes) {
-      const int part = static_cast<int>(smaller(filters.end - k, kLanes));
-      float* to = dw + channel * plan.out.channels + k;
-      const auto finish = plan.taps == 3 ? finish_vector<3> : finish_vector<5>;
-      finish(from + k - filters.begin, plan.channels * plan.filters, range_step, plan.ranges, to, tap_step, part);
+    float* from = sums + (block * plan.filter_blocks + b) * plan.piece + row * plan.filters;
+    if (plan.ranges > 1) {
+      for (int e = 0; e < kWinogradPoints; ++e) add_ranges(plan, rows * plan.filters, from + e * plan.point);
+    }
+    float* to = dw + channel * plan.out.channels + filters.begin;
+    for (int64_t r = 0; r < rows; ++r, from += plan.filters, to += plan.out.channels) {
+      for (int64_t k = 0; k < filters.end - filters.begin; k += kLanes) {
+        finish(from + k, plan.point, to + k, tap_step, static_cast<int>(smaller(filters.end - filters.begin - k, kLanes)));
+      }
     }
   }
 }
@@ -172,7 +182,7 @@ void run(const void* state, int phase, int64_t begin, int64_t end, const StepArg
       compute_chunk(plan, chunk, static_cast<const float*>(args.in[0]), static_cast<const float*>(args.in[1]), sums,
                     static_cast<float*>(args.thread_scratch));
     } else {
-      finish_channel(plan, chunk, sums, static_cast<float*>(args.out[0]));
+      finish_channels(plan, chunk * kPanelMultiple, sums, static_cast<float*>(args.out[0]));
     }
   }
 }

@@ -18,13 +18,13 @@ constexpr int64_t kSkew = 16;
 // Multiply-adds of one chunk, and the most chunks wanted for the sake of threads.
 constexpr int64_t kChunkWork = 1000000;
 constexpr int64_t kMostChunks = 16;
-// Bytes that a block's transformed inputs and the products of one panel may take: somewhat less than a second-level cache.
-constexpr int64_t kBlockBytes = 640 * 1024;
+// Bytes that a block's transformed inputs and the products of one panel may take: less than half a second-level cache.
+constexpr int64_t kBlockBytes = 400 * 1024;
 constexpr int64_t kMostBlockTiles = 48, kFewestBlockTiles = 12;
 // Kernel gradients: channels and filters of a piece, tiles summed in registers, and the least tiles of a range.
 constexpr int64_t kPieceChannels = 128, kPieceFilters = 128;
 constexpr int64_t kGradBlockTiles = 48;
-constexpr int64_t kRangeTiles = 96;
+constexpr int64_t kRangeTiles = 96, kMostRanges = 8;
 
 bool exact(const Prepare& prepare) { return prepare.get_int("exact", 0) != 0; }
 
@@ -82,7 +82,7 @@ bool winograd_pays(const ConvGeometry& g) {
   return grid.tiles * kWinogradPoints * 3 < g.rows.out * g.cols.out * g.rows.taps * g.cols.taps * 2;
 }
 
-int64_t winograd_packed_size(int64_t channels, int64_t filters) { return kWinogradPoints * channels * whole_vectors(filters); }
+int64_t winograd_packed_size(int64_t channels, int64_t filters) { return kWinogradPoints * (channels * whole_vectors(filters) + kSkew); }
 
 WinogradPlan* plan_winograd(Prepare& prepare) {
   const bool bias = prepare.get_int("bias", 0), packed = prepare.get_int("packed", 0);
@@ -175,18 +175,19 @@ WinogradKernelGradPlan* plan_winograd_kernel_grad(Prepare& prepare) {
   plan->filter_blocks = ceil_div(g.filters, kPieceFilters);
   const int64_t pieces = plan->channel_blocks * plan->filter_blocks;
   const int64_t work = tiles * winograd_packed_size(g.channels, g.filters);
-  const int64_t wanted = min(max<int64_t>(work / kChunkWork, 1), kMostChunks);
+  const int64_t wanted = min(max<int64_t>(work / kChunkWork, 1), kMostRanges);
   plan->ranges = max<int64_t>(min(ceil_div(wanted, pieces), tiles / kRangeTiles), 1);
   plan->block_tiles = min(kGradBlockTiles, ceil_div(tiles, plan->ranges));
   plan->channels = whole_vectors(ceil_div(whole_vectors(g.channels), plan->channel_blocks));
   plan->filters = whole_vectors(ceil_div(whole_vectors(g.filters), plan->filter_blocks));
-  plan->piece = kWinogradPoints * plan->channels * plan->filters;
+  plan->point = plan->channels * plan->filters + kSkew;
+  plan->piece = kWinogradPoints * plan->point;
   plan->inputs = plan->block_tiles * plan->channels + kSkew;
   plan->gradients = plan->block_tiles * plan->filters + kSkew;
   prepare.need_scratch(plan->ranges * pieces * plan->piece * sizeof(float));
   prepare.need_thread_scratch(kWinogradPoints * (plan->inputs + plan->gradients) * sizeof(float));
   prepare.add_phase(pieces * plan->ranges);
-  prepare.add_phase(g.channels);
+  prepare.add_phase(ceil_div(g.channels, kPanelMultiple));
   return plan;
 }
 

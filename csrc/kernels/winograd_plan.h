@@ -50,7 +50,7 @@ struct WinogradKernelGradPlan {
   int64_t channel_blocks, filter_blocks, ranges;
   int64_t block_tiles;                      // tiles summed in registers
   int64_t channels, filters;                // of the largest piece, rounded up to whole vectors
-  int64_t piece;                            // elements of the sums of a piece
+  int64_t point, piece;                     // elements of the sums of a piece, for one point and for all
   int64_t inputs, gradients;                // elements of a block of tiles for one point: transformed x and dy
 };
 
@@ -63,7 +63,7 @@ WinogradPart winograd_part(int64_t size, int64_t index, int64_t blocks);
 // Whether a convolution (by its forward geometry) gains: stride 1, 3 x 3 or 5 x 5 taps, enough channels and filters, and little waste at the edges.
 bool winograd_pays(const ConvGeometry& g);
 
-// Elements of the transformed weights: [36 points][panels of 64 filters][channels][filters of the panel].
+// Elements of the transformed weights: for each of 36 points [panels of 64 filters][channels][filters of the panel], then 16 zeros.
 int64_t winograd_packed_size(int64_t channels, int64_t filters);
 
 // Fill a new state, ask for scratch and add the phases (transforming weights unless packed, then computing) if this call is for Winograd; otherwise

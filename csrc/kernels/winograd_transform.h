@@ -4,6 +4,7 @@
 // With B, G, A as in Lavin & Gray (arXiv 1509.09308): outputs = A^T [(G w) . (B^T x)]. All products that are added are fused explicitly, so AVX2 and
 // AVX-512 give the same bits. Per-ISA header: include only from `.isa.cpp` files.
 #pragma once
+#include "kernels/gemm_tile.h"
 #include "kernels/winograd_plan.h"
 #include "simd/vec.h"
 
@@ -11,9 +12,44 @@ namespace nnlite::NN_ISA {
 namespace winograd {
 namespace {
 
-using V = Vec<float>;
-constexpr int kLanes = V::kLanes;
 constexpr int kSide = kWinogradSide;
+
+// One register of floats. Transforms keep a dozen values at once, so they work on what the machine has: 16, 8 or 4 lanes. Lanes never meet, so the
+// bits do not depend on their number.
+struct V {
+  Piece<float> r;
+};
+constexpr int kLanes = Piece<float>::kLanes;
+
+NN_INLINE V load(const float* p) {
+  V v;
+  native::load(v.r, p);
+  return v;
+}
+// 0 < n <= kLanes. Where masks cost something, whole registers go without.
+NN_INLINE V load_part(const float* p, int n) {
+  if (!kMaskB && n == kLanes) return load(p);
+  V v;
+  native::load_part(v.r, p, n);
+  return v;
+}
+NN_INLINE void store(float* p, V v) { native::store(p, v.r); }
+NN_INLINE void store_part(float* p, V v, int n) {
+  if (!kMaskB && n == kLanes) return native::store(p, v.r);
+  native::store_part(p, v.r, n);
+}
+NN_INLINE V splat(float x) {
+  V v;
+  native::splat(v.r, x);
+  return v;
+}
+NN_INLINE V operator+(V a, V b) { return {native::add(a.r, b.r)}; }
+NN_INLINE V operator-(V a, V b) { return {native::sub(a.r, b.r)}; }
+NN_INLINE V operator*(V a, V b) { return {native::mul(a.r, b.r)}; }
+NN_INLINE V fma(V a, V b, V c) { return {native::fma(a.r, b.r, c.r)}; }
+NN_INLINE V fnma(V a, V b, V c) { return {native::fnma(a.r, b.r, c.r)}; }
+NN_INLINE V rounded(V a) { return {native::rounded(a.r)}; }
+NN_INLINE V max(V a, V b) { return {native::max(a.r, b.r)}; }
 
 constexpr float kA = 0.625f, kB = 1.5f;             // the points
 constexpr float kA2 = kA * kA, kB2 = kB * kB;       // exact in float32, as are all products of these below

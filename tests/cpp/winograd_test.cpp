@@ -193,13 +193,13 @@ TEST(winograd_serves_only_what_it_speeds_up) {
 
 TEST(winograd_explains_bad_sizes) {
   const Buffer w = random_buffer({3, 3, 16, 16});
-  EXPECT_THROWS(run_kernel("winograd_pack", {w}, {make_spec({36 * 16 * 16 + 1})}), std::invalid_argument, "must have 9216 elements of float32, got 9217");
+  EXPECT_THROWS(run_kernel("winograd_pack", {w}, {make_spec({36 * 16 * 17 + 1})}), std::invalid_argument, "must have 9792 elements of float32, got 9793");
   EXPECT_THROWS(run_kernel("winograd_pack", {random_buffer({3, 1, 16, 16})}, {make_spec({1})}), std::invalid_argument, "3 x 3 or 5 x 5, got 3 x 1");
   const Buffer x = random_buffer({1, 8, 8, 16});
   const Attributes attributes = {{"padding", std::vector<int64_t>{1, 1, 1, 1}}, {"packed", int64_t{1}}, {"winograd", int64_t{1}},
                                  {"kernel_shape", std::vector<int64_t>{3, 3, 16, 16}}};
   EXPECT_THROWS(run_kernel("conv2d", {x, random_buffer({100})}, {make_spec({1, 8, 8, 16})}, attributes), std::invalid_argument,
-                "must have 9216 elements of float32, got 100");
+                "must have 9792 elements of float32, got 100");
 }
 
 }  // namespace

@@ -53,15 +53,16 @@ def _winograd_reference(w):
     others = _POINTS[None] - _POINTS[:, None] + np.eye(5)
     transform = np.concatenate([_POINTS[:, None] ** np.arange(taps) / np.prod(others, 0)[:, None], np.eye(taps)[-1:]])
     points = np.einsum("ir,js,rsck->ijck", transform, transform, w.astype("float64")).reshape(36, channels, filters)
-    return np.concatenate([_panels(point.astype(w.dtype)) for point in points])
+    gap = np.zeros(_ALIGN, w.dtype)
+    return np.concatenate([part for point in points for part in (_panels(point.astype(w.dtype)), gap)])
 
 
 @primitive(gradients=(no_gradient,), reference=_winograd_reference, traits=Traits(cost=lambda i, o, a: 10.0 * o[0].size))
 def winograd_pack(w):
-    """[3, 3, C, K] or [5, 5, C, K] to its values at 36 points, each the panels of a matrix [C, K]."""
+    """[3, 3, C, K] or [5, 5, C, K] to its values at 36 points, each the panels of a matrix [C, K] and 16 zeros."""
     if len(w.shape) != 4 or w.shape[0] != w.shape[1] or w.shape[0] not in (3, 5) or w.dtype != "float32":
         raise ValueError(f"winograd_pack() takes a float32 kernel [3, 3, C, K] or [5, 5, C, K]; received {w}.")
-    return Spec((36 * w.shape[2] * _padded(w.shape[3]),), w.dtype)
+    return Spec((36 * (w.shape[2] * _padded(w.shape[3]) + _ALIGN),), w.dtype)
 
 
 @primitive(gradients=(no_gradient,), reference=_conv_reference, traits=Traits(cost=lambda i, o, a: float(o[0].size)))
