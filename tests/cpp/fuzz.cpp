@@ -1,4 +1,4 @@
-// Random convolutions, poolings and products, at every instruction set, in every order of chunks, against plain loops in float64.
+// Random convolutions, poolings, products and attentions, at every instruction set, in every order of chunks, against plain loops in float64.
 //
 //   nnlite_fuzz [--count 2000] [--seed 1]
 //
@@ -37,6 +37,18 @@ void expect_close(const Buffer& result, const Expected& expected, bool loose) {
   for (int64_t i = 0; i < result.size(); ++i) {
     const double bound = unit * ((loose ? largest : expected.magnitude[i]) + 1e-30);
     if (!(std::fabs(value_at(result, i) - expected.value[i]) <= bound)) {
+      return report_failure(__FILE__, __LINE__, "element " + show(i) + " is " + show(value_at(result, i)) + ", not " + show(expected.value[i]));
+    }
+  }
+}
+
+// Sums of differences of sums: errors in proportion to the largest element and to 1.
+void expect_near(const Buffer& result, const Expected& expected) {
+  const double unit = result.spec().dtype == DType::kFloat32 ? 2e-5 : 1e-13;
+  double largest = 1;
+  for (double value : expected.value) largest = std::max(largest, std::fabs(value));
+  for (int64_t i = 0; i < result.size(); ++i) {
+    if (!(std::fabs(value_at(result, i) - expected.value[i]) <= unit * largest)) {
       return report_failure(__FILE__, __LINE__, "element " + show(i) + " is " + show(value_at(result, i)) + ", not " + show(expected.value[i]));
     }
   }
@@ -168,14 +180,85 @@ void try_product(Chooser& choose, uint64_t seed) {
   expect_close(run_every_way("matmul", {a, b}, {c_spec}, attributes)[0], c, true);
 }
 
+struct Attention {
+  int64_t batch, targets, sources, heads, group, size, value_size;
+  bool causal;
+};
+
+// One row of the scores by the definition: its probabilities, zero where nothing may be seen.
+std::vector<double> probabilities(const Attention& p, double scale, const Buffer& q, const Buffer& k, int64_t b, int64_t t, int64_t h) {
+  std::vector<double> row(p.sources);
+  const int64_t seen = p.causal ? std::min(t + 1, p.sources) : p.sources;
+  double largest = -INFINITY, sum = 0;
+  for (int64_t j = 0; j < seen; ++j) {
+    for (int64_t d = 0; d < p.size; ++d) {
+      row[j] += scale * value_at(q, ((b * p.targets + t) * p.heads + h) * p.size + d) *
+                value_at(k, ((b * p.sources + j) * (p.heads / p.group) + h / p.group) * p.size + d);
+    }
+    largest = std::max(largest, row[j]);
+  }
+  for (int64_t j = 0; j < seen; ++j) sum += row[j] = std::exp(row[j] - largest);
+  for (int64_t j = 0; j < seen; ++j) row[j] /= sum;
+  return row;
+}
+
+void try_attention(Chooser& choose, uint64_t seed) {
+  Attention p{choose.of({1, 2}), choose.of({1, 2, 5, 17, 33, 65, 70}), choose.of({1, 3, 16, 31, 64, 65, 130}), 0, choose.of({1, 1, 2, 3}), choose.of({1, 8, 16, 20, 64}),
+              choose.of({1, 8, 16, 20, 64}), choose.between(0, 2) == 0};
+  const int64_t key_heads = choose.of({1, 2, 3});
+  p.heads = key_heads * p.group;
+  const DType dtype = any_float(choose);
+  const double scale = 0.3;
+  current = "attention " + show(p.batch) + " " + show(p.targets) + " " + show(p.sources) + " " + show(p.heads) + "/" + show(p.group) + " " + show(p.size) + " " +
+            show(p.value_size) + (p.causal ? " causal" : "");
+  const Spec q_spec = make_spec({p.batch, p.targets, p.heads, p.size}, dtype), k_spec = make_spec({p.batch, p.sources, key_heads, p.size}, dtype),
+             v_spec = make_spec({p.batch, p.sources, key_heads, p.value_size}, dtype), y_spec = make_spec({p.batch, p.targets, p.heads, p.value_size}, dtype),
+             rows = make_spec({p.batch, p.heads, p.targets}, dtype);
+  const Buffer q = random_buffer(q_spec, seed, -2, 2), k = random_buffer(k_spec, seed + 1, -2, 2), v = random_buffer(v_spec, seed + 2), dy = random_buffer(y_spec, seed + 3);
+  Expected y(y_spec.size()), dq(q_spec.size()), dk(k_spec.size()), dv(v_spec.size());
+  for (int64_t b = 0; b < p.batch; ++b)
+    for (int64_t h = 0; h < p.heads; ++h)
+      for (int64_t t = 0; t < p.targets; ++t) {
+        const std::vector<double> weights = probabilities(p, scale, q, k, b, t, h);
+        const int64_t at = (b * p.targets + t) * p.heads + h;
+        std::vector<double> slopes(p.sources);  // of the probabilities
+        double mean = 0;
+        for (int64_t j = 0; j < p.sources; ++j) {
+          const int64_t key = (b * p.sources + j) * key_heads + h / p.group;
+          for (int64_t d = 0; d < p.value_size; ++d) {
+            y.add(at * p.value_size + d, weights[j] * value_at(v, key * p.value_size + d));
+            dv.add(key * p.value_size + d, weights[j] * value_at(dy, at * p.value_size + d));
+            slopes[j] += value_at(dy, at * p.value_size + d) * value_at(v, key * p.value_size + d);
+          }
+          mean += weights[j] * slopes[j];
+        }
+        for (int64_t j = 0; j < p.sources; ++j) {
+          const int64_t key = (b * p.sources + j) * key_heads + h / p.group;
+          const double slope = scale * weights[j] * (slopes[j] - mean);
+          for (int64_t d = 0; d < p.size; ++d) {
+            dq.add(at * p.size + d, slope * value_at(k, key * p.size + d));
+            dk.add(key * p.size + d, slope * value_at(q, at * p.size + d));
+          }
+        }
+      }
+  const Attributes attributes = {{"scale", scale}, {"causal", int64_t{p.causal}}, {"bias", int64_t{0}}, {"mask", int64_t{0}}};
+  const auto out = run_every_way("attention", {q, k, v}, {y_spec, rows, rows}, attributes);
+  const auto grads = run_every_way("attention_grad", {q, k, v, out[0], out[1], out[2], dy}, {q_spec, k_spec, v_spec}, attributes);
+  expect_near(out[0], y);
+  expect_near(grads[0], dq);
+  expect_near(grads[1], dk);
+  expect_near(grads[2], dv);
+}
+
 void run(int64_t count, uint64_t seed) {
   Chooser choose(seed);
   for (int64_t i = 0; i < count && failures == 0; ++i) {
     const uint64_t data = seed * 1000003 + static_cast<uint64_t>(i) * 7;
-    switch (i % 5) {
+    switch (i % 6) {
       case 0: case 1: try_convolution(choose, data, false); break;
       case 2: try_convolution(choose, data, true); break;
       case 3: try_pooling(choose, data); break;
+      case 4: try_attention(choose, data); break;
       default: try_product(choose, data); break;
     }
     if (failures > 0) std::printf("case %lld of seed %llu\n", static_cast<long long>(i), static_cast<unsigned long long>(seed));
