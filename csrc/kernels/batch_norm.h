@@ -41,7 +41,7 @@ template <class T, class S>
 struct Sums {
   Vec<T> v[4];
   inline __attribute__((always_inline)) void clear() {
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int i = 0; i < 4; ++i) v[i] = Vec<T>::zero();
   }
   inline __attribute__((always_inline)) Vec<T> total(int k) const {
@@ -58,7 +58,7 @@ template <class S, class Row>
 NN_INLINE void for_block_rows(int64_t rows, Row row) {
   int64_t i = 0;
   for (; i + S::kRows <= rows; i += S::kRows) {
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int k = 0; k < 4; ++k) row(i + (S::kVectors == 4 ? 0 : k), k, S::kVectors == 4 ? k : 0);
   }
   if constexpr (S::kRows == 4) {

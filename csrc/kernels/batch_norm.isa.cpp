@@ -30,14 +30,14 @@ void block_moments(const Item* x, const Block& block, T* center_out, T* shift_ou
     for_block_rows<S>(first_rows, [&](int64_t i, int a, int v)
                                       __attribute__((always_inline)) { sums.v[a] += load_lanes<S::kFull>(p + i * stride + v * kLanes, n); });
     Vec<T> center[4];
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int v = 0; v < S::kVectors; ++v) center[v] = sums.total(v) / first_count;
     for_block_rows<S>(rows, [&](int64_t i, int a, int v) __attribute__((always_inline)) {
       const Vec<T> d = load_lanes<S::kFull>(p + i * stride + v * kLanes, n) - center[v];
       deviations.v[a] += d;
       squares.v[a] = fma(d, d, squares.v[a]);
     });
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int v = 0; v < S::kVectors; ++v) {
       const Vec<T> d = deviations.total(v), shift = d / count;
       store_lanes<S::kFull>(center_out + j + v * kLanes, center[v], n);
@@ -106,7 +106,7 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
       const T* c = coefficients + j;
       const Vec<T> mean = load_lanes<kFull>(c + kMean * s.columns, n), scale = load_lanes<kFull>(c + kScale * s.columns, n),
                    shift = load_lanes<kFull>(c + kShift * s.columns, n);
-#pragma GCC unroll 4
+      NN_UNROLL(4)
       for (int r = 0; r < decltype(rows)::kRows; ++r) {
         store_lanes<kFull>(y + at + r * row, fma(load_lanes<kFull>(x + at + r * row, n) - mean, scale, shift), n);
       }

@@ -21,7 +21,7 @@ void block_sums(const Item* x, const Item* dy, const T* mean, const Block& block
     sums.clear();
     products.clear();
     Vec<T> center[4];
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int v = 0; v < S::kVectors; ++v) center[v] = load_lanes<S::kFull>(mean + j + v * kLanes, n);
     for_block_rows<S>(rows, [&](int64_t i, int a, int v) __attribute__((always_inline)) {
       const int64_t at = i * stride + j + v * kLanes;
@@ -29,7 +29,7 @@ void block_sums(const Item* x, const Item* dy, const T* mean, const Block& block
       sums.v[a] += d;
       products.v[a] = fma(d, load_lanes<S::kFull>(x + at, n) - center[v], products.v[a]);
     });
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int v = 0; v < S::kVectors; ++v) {
       store_lanes<S::kFull>(dy_out + j + v * kLanes, sums.total(v), n);
       store_lanes<S::kFull>(dyx_out + j + v * kLanes, products.total(v), n);
@@ -107,7 +107,7 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
     const T* c = coefficients + j;
     const Vec<T> mean = load_lanes<kFull>(c + kMean * s.columns, n), of_dy = load_lanes<kFull>(c + kOfDy * s.columns, n),
                  of_x = load_lanes<kFull>(c + kOfX * s.columns, n), constant = load_lanes<kFull>(c + kConstant * s.columns, n);
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int r = 0; r < decltype(rows)::kRows; ++r) {
       const Vec<T> d = load_lanes<kFull>(x + at + r * row, n) - mean;
       store_lanes<kFull>(dx + at + r * row, fma(of_dy, load_lanes<kFull>(dy + at + r * row, n), fma(of_x, d, constant)), n);

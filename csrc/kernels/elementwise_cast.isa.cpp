@@ -67,31 +67,15 @@ struct UInt8Item {
   using V = Vec<float>;
   static constexpr int kLanes = 16;
   static NN_ALWAYS V read(const Item* p) { return to_float(load_u8(p)); }
-  static NN_ALWAYS V read_part(const Item* p, int n) {
-    Item whole[16] = {};
-    for (int i = 0; i < n; ++i) whole[i] = p[i];
-    return read(whole);
-  }
+  static NN_ALWAYS V read_part(const Item* p, int n) { return to_float(load_u8_part(p, n)); }
   static NN_ALWAYS void write(Item* p, V v) { store_u8(p, trunc_to_int(v)); }
-  static NN_ALWAYS void write_part(Item* p, V v, int n) {
-    Item whole[16];
-    write(whole, v);
-    for (int i = 0; i < n; ++i) p[i] = whole[i];
-  }
+  static NN_ALWAYS void write_part(Item* p, V v, int n) { store_u8_part(p, trunc_to_int(v), n); }
 };
 struct BoolItem : UInt8Item {
   static NN_ALWAYS V read(const Item* p) { return select(load_mask<float>(p), splat(1.0f), V::zero()); }
-  static NN_ALWAYS V read_part(const Item* p, int n) {
-    Item whole[16] = {};
-    for (int i = 0; i < n; ++i) whole[i] = p[i];
-    return read(whole);
-  }
+  static NN_ALWAYS V read_part(const Item* p, int n) { return select(load_mask_part<float>(p, n), splat(1.0f), V::zero()); }
   static NN_ALWAYS void write(Item* p, V v) { store_mask(p, v != V::zero()); }
-  static NN_ALWAYS void write_part(Item* p, V v, int n) {
-    Item whole[16];
-    write(whole, v);
-    for (int i = 0; i < n; ++i) p[i] = whole[i];
-  }
+  static NN_ALWAYS void write_part(Item* p, V v, int n) { store_mask_part(p, v != V::zero(), n); }
 };
 
 template <class From>
@@ -170,7 +154,67 @@ MapFunction find_to_bfloat16(DType from) {
   }
 }
 
+// ---- widened instructions ----
+
+constexpr int64_t kWidenedPiece = 256;
+
+NN_INLINE int64_t item_bytes(Narrow item) { return item == Narrow::kBFloat16 ? 2 : 1; }
+
+// n elements at element `at` of `from` in the wider type.
+void widen(Narrow item, const char* from, int64_t at, int64_t n, int32_t* to) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(from) + at * item_bytes(item);
+  const auto* words = reinterpret_cast<const uint16_t*>(bytes);
+  const auto* numbers = reinterpret_cast<const int8_t*>(bytes);
+  const int64_t whole = n - n % 16;
+  const int rest = static_cast<int>(n - whole);
+  switch (item) {
+    case Narrow::kBFloat16:
+      for (int64_t i = 0; i < whole; i += 16) store(to + i, shift_left<16>(load_u16(words + i)));
+      if (rest > 0) store(to + whole, shift_left<16>(load_u16_part(words + whole, rest)));
+      return;
+    case Narrow::kUInt8:
+      for (int64_t i = 0; i < whole; i += 16) store(to + i, load_u8(bytes + i));
+      if (rest > 0) store(to + whole, load_u8_part(bytes + whole, rest));
+      return;
+    case Narrow::kInt8:
+      for (int64_t i = 0; i < whole; i += 16) store(to + i, load_i8(numbers + i));
+      if (rest > 0) store(to + whole, load_i8_part(numbers + whole, rest));
+  }
+}
+void narrow(Narrow item, const int32_t* from, char* to, int64_t at, int64_t n) {
+  auto* bytes = reinterpret_cast<uint8_t*>(to) + at * item_bytes(item);
+  auto* words = reinterpret_cast<uint16_t*>(bytes);
+  const int64_t whole = n - n % 16;
+  const int rest = static_cast<int>(n - whole);
+  if (item == Narrow::kBFloat16) {
+    for (int64_t i = 0; i < whole; i += 16) BFloat16::write(words + i, as_float(load(from + i)));
+    if (rest > 0) BFloat16::write_part(words + whole, as_float(load(from + whole)), rest);
+  } else {
+    for (int64_t i = 0; i < whole; i += 16) store_u8(bytes + i, load(from + i));
+    if (rest > 0) store_u8_part(bytes + whole, load(from + whole), rest);
+  }
+}
+
 }  // namespace
+
+void run_widened(MapFunction map, Narrow item, bool truth, const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  alignas(64) int32_t inputs[3][kWidenedPiece], result[kWidenedPiece];
+  char* to = static_cast<char*>(out);
+  Operand wide[3];
+  int16_t places[3];
+  for (int16_t i = 0; i < 3; ++i) places[i] = i > 0 && args[i] == args[0] ? 0 : i > 1 && args[i] == args[1] ? 1 : i;
+  for (int64_t at = 0; at < n; at += kWidenedPiece) {
+    const int64_t m = n - at < kWidenedPiece ? n - at : kWidenedPiece;
+    for (int16_t i = 0; i < 3; ++i) {
+      const Operand& x = registers[args[i]];
+      if (places[i] != i) continue;
+      if (x.step != 0 || at == 0) widen(item, x.data, x.step * at, x.step != 0 ? m : 16, inputs[i]);
+      wide[i] = {reinterpret_cast<const char*>(inputs[i]), x.step};
+    }
+    map(wide, places, truth ? static_cast<void*>(to + at) : result, m);
+    if (!truth) narrow(item, result, to, at, m);
+  }
+}
 
 MapFunction find_cast_map(Opcode opcode, const DType* in, DType out) {
   if (opcode != Opcode::k_cast) return nullptr;

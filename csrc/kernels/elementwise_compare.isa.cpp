@@ -5,29 +5,12 @@ namespace nnlite::NN_ISA {
 namespace {
 
 // Truth values are bytes, 0 or 1 when written, anything but 0 when read.
-template <class E>
-NN_INLINE Mask<typename E::Number> read_mask(const uint8_t* p) {
-  return load_mask<typename E::Number>(p);
-}
-template <class E>
-NN_INLINE Mask<typename E::Number> read_mask_part(const uint8_t* p, int n) {
-  uint8_t whole[16] = {};
-  for (int i = 0; i < n; ++i) whole[i] = p[i];
-  return load_mask<typename E::Number>(whole);
-}
-template <class M>
-NN_INLINE void write_mask_part(uint8_t* p, M mask, int n) {
-  uint8_t whole[16];
-  store_mask(whole, mask);
-  for (int i = 0; i < n; ++i) p[i] = whole[i];
-}
-
 template <class E, class Op>
 void test1(const Operand* registers, const int16_t* args, void* out, int64_t n) {
   Cursor<E> a(registers[args[0]]);
   auto* y = static_cast<uint8_t*>(out);
   for (; n >= E::kLanes; n -= E::kLanes, y += E::kLanes) store_mask(y, Op::run(a.next()));
-  if (n > 0) write_mask_part(y, Op::run(a.last(static_cast<int>(n))), static_cast<int>(n));
+  if (n > 0) store_mask_part(y, Op::run(a.last(static_cast<int>(n))), static_cast<int>(n));
 }
 
 template <class E, class Op>
@@ -35,7 +18,7 @@ void test2(const Operand* registers, const int16_t* args, void* out, int64_t n) 
   Cursor<E> a(registers[args[0]]), b(registers[args[1]]);
   auto* y = static_cast<uint8_t*>(out);
   for (; n >= E::kLanes; n -= E::kLanes, y += E::kLanes) store_mask(y, Op::run(a.next(), b.next()));
-  if (n > 0) write_mask_part(y, Op::run(a.last(static_cast<int>(n)), b.last(static_cast<int>(n))), static_cast<int>(n));
+  if (n > 0) store_mask_part(y, Op::run(a.last(static_cast<int>(n)), b.last(static_cast<int>(n))), static_cast<int>(n));
 }
 
 template <class E, class Unused>
@@ -46,12 +29,12 @@ void choose(const Operand* registers, const int16_t* args, void* out, int64_t n)
   auto* y = static_cast<typename E::Item*>(out);
   using T = typename E::Number;
   for (; n >= E::kLanes; n -= E::kLanes, y += E::kLanes, condition += step) {
-    const auto mask = read_mask<E>(condition);
+    const auto mask = load_mask<T>(condition);
     E::write(y, select<T>(mask, a.next(), b.next()));
   }
   if (n > 0) {
     const int m = static_cast<int>(n);
-    E::write_part(y, select<T>(read_mask_part<E>(condition, m), a.last(m), b.last(m)), m);
+    E::write_part(y, select<T>(load_mask_part<T>(condition, m), a.last(m), b.last(m)), m);
   }
 }
 
@@ -80,7 +63,8 @@ NN_OP2(LogicalXor, ((a != V::zero()) & (b == V::zero())) | ((a == V::zero()) & (
 MapFunction find_compare_map(Opcode opcode, const DType* in, DType out) {
   if (opcode == Opcode::k_where) {
     const bool fits = in[0] == DType::kBool && in[1] == out && in[2] == out;
-    return fits ? NN_FLOAT_MAP(choose, Choose, out) : nullptr;
+    const DType item = out == DType::kInt32 ? DType::kFloat32 : out == DType::kInt64 ? DType::kFloat64 : out;  // bits are bits
+    return fits ? NN_FLOAT_MAP(choose, Choose, item) : nullptr;
   }
   if (out != DType::kBool || in[0] != in[1]) return nullptr;
   switch (opcode) {

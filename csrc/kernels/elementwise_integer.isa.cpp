@@ -119,36 +119,45 @@ struct Clip {
   }
 };
 
-// The instance of a loop for an integer dtype, or null.
-#define NN_INT_MAP1(Op, dtype, Out)                               \
-  ((dtype) == DType::kInt32   ? group1<int32_t, Out(int32_t), Op> \
-   : (dtype) == DType::kInt64 ? group1<int64_t, Out(int64_t), Op> \
-   : (dtype) == DType::kUInt8 ? group1<uint8_t, Out(uint8_t), Op> \
-   : (dtype) == DType::kInt8  ? group1<int8_t, Out(int8_t), Op>   \
-                              : MapFunction(nullptr))
-#define NN_INT_MAP2(Op, dtype, Out)                                        \
-  ((dtype) == DType::kInt32   ? group2<int32_t, int32_t, Out(int32_t), Op> \
-   : (dtype) == DType::kInt64 ? group2<int64_t, int64_t, Out(int64_t), Op> \
-   : (dtype) == DType::kUInt8 ? group2<uint8_t, uint8_t, Out(uint8_t), Op> \
-   : (dtype) == DType::kInt8  ? group2<int8_t, int8_t, Out(int8_t), Op>    \
-                              : MapFunction(nullptr))
-#define NN_INT_MAP3(First, Op, dtype)                                                 \
-  ((dtype) == DType::kInt32   ? group3<First(int32_t), int32_t, int32_t, int32_t, Op> \
-   : (dtype) == DType::kInt64 ? group3<First(int64_t), int64_t, int64_t, int64_t, Op> \
-   : (dtype) == DType::kUInt8 ? group3<First(uint8_t), uint8_t, uint8_t, uint8_t, Op> \
-   : (dtype) == DType::kInt8  ? group3<First(int8_t), int8_t, int8_t, int8_t, Op>     \
-                              : MapFunction(nullptr))
-#define NN_KEEP(T) T
-#define NN_TRUTH(T) uint8_t
+// The instance of a loop for an integer dtype, or null: int32, int64, and the narrow types through int32.
+template <MapFunction of_int32, MapFunction of_int64, bool truth>
+MapFunction choose_map(DType dtype) {
+  switch (dtype) {
+    case DType::kInt32: return of_int32;
+    case DType::kInt64: return of_int64;
+    case DType::kUInt8: return widened<of_int32, Narrow::kUInt8, truth>;
+    case DType::kInt8: return widened<of_int32, Narrow::kInt8, truth>;
+    default: return nullptr;
+  }
+}
+template <class Op>
+MapFunction number1(DType dtype) {
+  return choose_map<group1<int32_t, int32_t, Op>, group1<int64_t, int64_t, Op>, false>(dtype);
+}
+template <class Op>
+MapFunction number2(DType dtype) {
+  return choose_map<group2<int32_t, int32_t, int32_t, Op>, group2<int64_t, int64_t, int64_t, Op>, false>(dtype);
+}
+template <class Op>
+MapFunction test1(DType dtype) {
+  return choose_map<group1<int32_t, uint8_t, Op>, group1<int64_t, uint8_t, Op>, true>(dtype);
+}
+template <class Op>
+MapFunction test2(DType dtype) {
+  return choose_map<group2<int32_t, int32_t, uint8_t, Op>, group2<int64_t, int64_t, uint8_t, Op>, true>(dtype);
+}
 
 // bool: addition is or, multiplication and, as numpy has it.
 MapFunction find_bool_map(Opcode opcode) {
   switch (opcode) {
     case Opcode::k_add:
-    case Opcode::k_maximum: return group2<uint8_t, uint8_t, uint8_t, LogicalOr>;
+    case Opcode::k_maximum:
+    case Opcode::k_logical_or: return group2<uint8_t, uint8_t, uint8_t, LogicalOr>;
     case Opcode::k_multiply:
-    case Opcode::k_minimum: return group2<uint8_t, uint8_t, uint8_t, LogicalAnd>;
-    case Opcode::k_where: return group3<uint8_t, uint8_t, uint8_t, uint8_t, Where>;
+    case Opcode::k_minimum:
+    case Opcode::k_logical_and: return group2<uint8_t, uint8_t, uint8_t, LogicalAnd>;
+    case Opcode::k_logical_xor: return group2<uint8_t, uint8_t, uint8_t, LogicalXor>;
+    case Opcode::k_logical_not: return group1<uint8_t, uint8_t, LogicalNot>;
     default: return nullptr;
   }
 }
@@ -157,19 +166,19 @@ MapFunction find_bool_map(Opcode opcode) {
 MapFunction find_test_map(Opcode opcode, DType in) {
   if (in == DType::kBool) in = DType::kUInt8;
   switch (opcode) {
-    case Opcode::k_equal: return NN_INT_MAP2(Equal, in, NN_TRUTH);
-    case Opcode::k_not_equal: return NN_INT_MAP2(NotEqual, in, NN_TRUTH);
-    case Opcode::k_less: return NN_INT_MAP2(Less, in, NN_TRUTH);
-    case Opcode::k_less_equal: return NN_INT_MAP2(LessEqual, in, NN_TRUTH);
-    case Opcode::k_greater: return NN_INT_MAP2(Greater, in, NN_TRUTH);
-    case Opcode::k_greater_equal: return NN_INT_MAP2(GreaterEqual, in, NN_TRUTH);
-    case Opcode::k_logical_and: return NN_INT_MAP2(LogicalAnd, in, NN_TRUTH);
-    case Opcode::k_logical_or: return NN_INT_MAP2(LogicalOr, in, NN_TRUTH);
-    case Opcode::k_logical_xor: return NN_INT_MAP2(LogicalXor, in, NN_TRUTH);
-    case Opcode::k_logical_not: return NN_INT_MAP1(LogicalNot, in, NN_TRUTH);
+    case Opcode::k_equal: return test2<Equal>(in);
+    case Opcode::k_not_equal: return test2<NotEqual>(in);
+    case Opcode::k_less: return test2<Less>(in);
+    case Opcode::k_less_equal: return test2<LessEqual>(in);
+    case Opcode::k_greater: return test2<Greater>(in);
+    case Opcode::k_greater_equal: return test2<GreaterEqual>(in);
+    case Opcode::k_logical_and: return test2<LogicalAnd>(in);
+    case Opcode::k_logical_or: return test2<LogicalOr>(in);
+    case Opcode::k_logical_xor: return test2<LogicalXor>(in);
+    case Opcode::k_logical_not: return test1<LogicalNot>(in);
     case Opcode::k_isnan:
-    case Opcode::k_isinf: return NN_INT_MAP1(Never, in, NN_TRUTH);
-    case Opcode::k_isfinite: return NN_INT_MAP1(Always, in, NN_TRUTH);
+    case Opcode::k_isinf: return test1<Never>(in);
+    case Opcode::k_isfinite: return test1<Always>(in);
     default: return nullptr;
   }
 }
@@ -178,35 +187,36 @@ MapFunction find_test_map(Opcode opcode, DType in) {
 
 MapFunction find_integer_map(Opcode opcode, const DType* in, DType out) {
   if (opcode == Opcode::k_where) {
-    if (in[0] != DType::kBool || in[1] != out || in[2] != out) return nullptr;
-    return out == DType::kBool ? find_bool_map(opcode) : NN_INT_MAP3(NN_TRUTH, Where, out);
+    const bool bytes = out == DType::kBool || out == DType::kUInt8 || out == DType::kInt8;
+    return bytes && in[0] == DType::kBool && in[1] == out && in[2] == out ? group3<uint8_t, uint8_t, uint8_t, uint8_t, Where> : nullptr;
   }
   if (in[0] != in[1] || in[0] != in[2]) return nullptr;
-  if (out == DType::kBool) {
-    const MapFunction test = find_test_map(opcode, in[0]);
-    if (test != nullptr) return test;
+  if (in[0] == DType::kBool && out == DType::kBool) {
+    const MapFunction map = find_bool_map(opcode);
+    if (map != nullptr) return map;
   }
+  if (out == DType::kBool) return find_test_map(opcode, in[0]);
   if (in[0] != out) return nullptr;
-  if (out == DType::kBool) return find_bool_map(opcode);
   switch (opcode) {
-    case Opcode::k_negative: return NN_INT_MAP1(Negative, out, NN_KEEP);
-    case Opcode::k_abs: return NN_INT_MAP1(Abs, out, NN_KEEP);
-    case Opcode::k_sign: return NN_INT_MAP1(Sign, out, NN_KEEP);
-    case Opcode::k_square: return NN_INT_MAP1(Square, out, NN_KEEP);
-    case Opcode::k_relu: return NN_INT_MAP1(Relu, out, NN_KEEP);
+    case Opcode::k_negative: return number1<Negative>(out);
+    case Opcode::k_abs: return number1<Abs>(out);
+    case Opcode::k_sign: return number1<Sign>(out);
+    case Opcode::k_square: return number1<Square>(out);
+    case Opcode::k_relu: return number1<Relu>(out);
     case Opcode::k_floor:
     case Opcode::k_ceil:
-    case Opcode::k_round: return NN_INT_MAP1(Same, out, NN_KEEP);
-    case Opcode::k_add: return NN_INT_MAP2(Add, out, NN_KEEP);
-    case Opcode::k_subtract: return NN_INT_MAP2(Subtract, out, NN_KEEP);
-    case Opcode::k_multiply: return NN_INT_MAP2(Multiply, out, NN_KEEP);
-    case Opcode::k_maximum: return NN_INT_MAP2(Maximum, out, NN_KEEP);
-    case Opcode::k_minimum: return NN_INT_MAP2(Minimum, out, NN_KEEP);
-    case Opcode::k_square_difference: return NN_INT_MAP2(SquareDifference, out, NN_KEEP);
-    case Opcode::k_floor_divide: return NN_INT_MAP2(FloorDivide, out, NN_KEEP);
-    case Opcode::k_mod: return NN_INT_MAP2(Mod, out, NN_KEEP);
-    case Opcode::k_power: return NN_INT_MAP2(Power, out, NN_KEEP);
-    case Opcode::k_clip: return NN_INT_MAP3(NN_KEEP, Clip, out);
+    case Opcode::k_round: return number1<Same>(out);
+    case Opcode::k_add: return number2<Add>(out);
+    case Opcode::k_subtract: return number2<Subtract>(out);
+    case Opcode::k_multiply: return number2<Multiply>(out);
+    case Opcode::k_maximum: return number2<Maximum>(out);
+    case Opcode::k_minimum: return number2<Minimum>(out);
+    case Opcode::k_square_difference: return number2<SquareDifference>(out);
+    case Opcode::k_floor_divide: return number2<FloorDivide>(out);
+    case Opcode::k_mod: return number2<Mod>(out);
+    case Opcode::k_power: return number2<Power>(out);
+    case Opcode::k_clip:
+      return choose_map<group3<int32_t, int32_t, int32_t, int32_t, Clip>, group3<int64_t, int64_t, int64_t, int64_t, Clip>, false>(out);
     default: return nullptr;
   }
 }

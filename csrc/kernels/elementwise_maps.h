@@ -14,6 +14,16 @@ MapFunction find_math_map(Opcode opcode, const DType* in, DType out);        // 
 MapFunction find_integer_map(Opcode opcode, const DType* in, DType out);     // integers and bool
 MapFunction find_cast_map(Opcode opcode, const DType* in, DType out);        // cast (also to the same dtype: a copy)
 
+// Elements that are computed with in a wider type: bfloat16 in float32, 8-bit integers in int32.
+enum class Narrow : uint8_t { kBFloat16, kUInt8, kInt8 };
+
+// Runs an instruction of the wider type on narrow registers, piece by piece. Its result is narrow too, or truth values.
+void run_widened(MapFunction map, Narrow item, bool truth, const Operand* registers, const int16_t* args, void* out, int64_t n);
+template <MapFunction map, Narrow item, bool truth = false>
+void widened(const Operand* registers, const int16_t* args, void* out, int64_t n) {
+  run_widened(map, item, truth, registers, args, out, n);
+}
+
 // Cursor over an operand: advances by whole vectors, or stays on the repeated value.
 template <class E>
 struct Cursor {

@@ -32,20 +32,13 @@ struct BFloat16 {
   using V = Vec<float>;
   static constexpr int kLanes = 16;
   static NN_ALWAYS V read(const Item* p) { return as_float(shift_left<16>(load_u16(p))); }
-  static NN_ALWAYS void write(Item* p, V v) {
+  static NN_ALWAYS V read_part(const Item* p, int n) { return as_float(shift_left<16>(load_u16_part(p, n))); }
+  static NN_ALWAYS void write(Item* p, V v) { store_u16(p, rounded(v)); }
+  static NN_ALWAYS void write_part(Item* p, V v, int n) { store_u16_part(p, rounded(v), n); }
+  static NN_ALWAYS Vec<int32_t> rounded(V v) {
     const Vec<int32_t> b = as_int(v);
-    const Vec<int32_t> rounded = shift_right<16>(b + splat(0x7fff) + (shift_right<16>(b) & splat(1)));
-    store_u16(p, select(v == v, rounded, splat(0x7fc0)));
-  }
-  static NN_ALWAYS V read_part(const Item* p, int n) {
-    Item whole[16] = {};
-    for (int i = 0; i < n; ++i) whole[i] = p[i];
-    return read(whole);
-  }
-  static NN_ALWAYS void write_part(Item* p, V v, int n) {
-    Item whole[16];
-    write(whole, v);
-    for (int i = 0; i < n; ++i) p[i] = whole[i];
+    const Vec<int32_t> nearest = shift_right<16>(b + splat(0x7fff) + (shift_right<16>(b) & splat(1)));
+    return select(v == v, nearest, splat(0x7fc0));
   }
 };
 

@@ -14,6 +14,10 @@ namespace {
 // Rows up to this many bytes go in larger batches, which stay in L1.
 constexpr int64_t kShortRow = 1024;
 
+// float32 has variants for short rows and works on four rows at once; the others share one form a kernel.
+template <class Item>
+constexpr bool kManyForms = sizeof(Item) == 4 && !NN_SMALL_CODE;
+
 struct LayerNormState {
   int64_t rows, columns;
   int64_t chunk_rows;  // a block of the gradient
@@ -27,7 +31,7 @@ template <class T>
 struct RowSum {
   Vec<T> v[4];
   inline __attribute__((always_inline)) RowSum() {
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int i = 0; i < 4; ++i) v[i] = Vec<T>::zero();
   }
   inline __attribute__((always_inline)) Vec<T> total() const { return (v[0] + v[1]) + (v[2] + v[3]); }
@@ -59,14 +63,14 @@ NN_INLINE void reduce_rows(const BatchSums<float>& batch, int rows, float* sums)
   // The order of rows that puts their sums into order.
   static constexpr int kRow[16] = {0, 2, 1, 3, 8, 10, 9, 11, 4, 6, 5, 7, 12, 14, 13, 15};
   __m512 v[16];
-#pragma GCC unroll 8
+  NN_UNROLL(8)
   for (int i = 0; i < 8; ++i) {
     const __m512 a = _mm512_load_ps(batch.lanes[kRow[i]]), b = _mm512_load_ps(batch.lanes[kRow[i + 8]]);
     v[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
   }
-#pragma GCC unroll 4
+  NN_UNROLL(4)
   for (int i = 0; i < 4; ++i) v[i] = _mm512_add_ps(_mm512_shuffle_f32x4(v[i], v[i + 4], 0x88), _mm512_shuffle_f32x4(v[i], v[i + 4], 0xdd));
-#pragma GCC unroll 2
+  NN_UNROLL(2)
   for (int i = 0; i < 2; ++i) {
     const __m512d a = _mm512_castps_pd(v[i]), b = _mm512_castps_pd(v[i + 2]);
     v[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
@@ -80,10 +84,12 @@ template <class T, class Body>
 NN_INLINE void for_row(int64_t columns, Body body) {
   constexpr int kLanes = Vec<T>::kLanes;
   int64_t j = 0;
+#if !NN_SMALL_CODE
   for (; j + 4 * kLanes <= columns; j += 4 * kLanes) {
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int k = 0; k < 4; ++k) body(j + k * kLanes, kLanes, k, Whole<true>());
   }
+#endif
   for (; j + kLanes <= columns; j += kLanes) body(j, kLanes, 0, Whole<true>());
   if (j < columns) body(j, static_cast<int>(columns - j), 0, Whole<false>());
 }
@@ -100,7 +106,7 @@ struct RowMoments {
 template <class T>
 NN_INLINE void find_centers(int rows, T inverse, RowMoments<T>& m) {
   reduce_rows(m.first, rows, m.center);
-#pragma GCC unroll 2
+  NN_UNROLL(2)
   for (int i = 0; i < kBatch; i += Vec<T>::kLanes) store(m.center + i, load(m.center + i) * splat(inverse));
 }
 
@@ -109,7 +115,7 @@ NN_INLINE void finish_moments(int rows, T inverse, T epsilon, RowMoments<T>& m) 
   const Vec<T> zero = Vec<T>::zero();
   reduce_rows(m.first, rows, m.shift);
   reduce_rows(m.second, rows, m.squares);
-#pragma GCC unroll 2
+  NN_UNROLL(2)
   for (int i = 0; i < kBatch; i += Vec<T>::kLanes) {
     const Vec<T> shift = load(m.shift + i) * splat(inverse), variance = fnma(shift, shift, load(m.squares + i) * splat(inverse));
     store(m.shift + i, shift);
@@ -142,7 +148,7 @@ NN_INLINE void row_deviations(const Item* x, int64_t columns, T center, T* sum_l
 template <int rows, class Item, class T>
 NN_INLINE void write_rows(const Item* x, const Item* gamma, const Item* beta, int64_t columns, int first, const RowMoments<T>& m, Item* y) {
   Vec<T> center[rows], shift[rows], rstd[rows];
-#pragma GCC unroll 4
+  NN_UNROLL(4)
   for (int r = 0; r < rows; ++r) {
     center[r] = splat(m.center[first + r]);
     shift[r] = splat(m.shift[first + r]);
@@ -151,7 +157,7 @@ NN_INLINE void write_rows(const Item* x, const Item* gamma, const Item* beta, in
   for_row<T>(columns, [&](int64_t j, int n, int, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;
     const Vec<T> g = load_lanes<kFull>(gamma + j, n), b = load_lanes<kFull>(beta + j, n);
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int r = 0; r < rows; ++r) {
       const Vec<T> d = (load_lanes<kFull>(x + r * columns + j, n) - center[r]) - shift[r];
       store_lanes<kFull>(y + r * columns + j, fma(d * rstd[r], g, b), n);
@@ -167,7 +173,9 @@ NN_INLINE void long_rows(const Item* x, const Item* gamma, const Item* beta, int
   for (int r = 0; r < rows; ++r) row_deviations(x + r * columns, columns, m.center[r], m.first.lanes[r], m.second.lanes[r]);
   finish_moments(rows, inverse, epsilon, m);
   int r = 0;
-  for (; r + 4 <= rows; r += 4) write_rows<4>(x + r * columns, gamma, beta, columns, r, m, y + r * columns);
+  if constexpr (kManyForms<Item>) {
+    for (; r + 4 <= rows; r += 4) write_rows<4>(x + r * columns, gamma, beta, columns, r, m, y + r * columns);
+  }
   for (; r < rows; ++r) write_rows<1>(x + r * columns, gamma, beta, columns, r, m, y + r * columns);
 }
 
@@ -184,14 +192,14 @@ NN_INLINE void short_rows(const Item* x, const Item* gamma, const Item* beta, in
   };
   for (int r = 0; r < rows; ++r) {
     Vec<T> sum = vector(x + r * columns, 0);
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int k = 1; k < kVectors; ++k) sum += vector(x + r * columns, k);
     store(m.first.lanes[r], sum);
   }
   find_centers(rows, inverse, m);
   for (int r = 0; r < rows; ++r) {
     Vec<T> deviations = zero, squares = zero;
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int k = 0; k < kVectors; ++k) {
       Vec<T> d = vector(x + r * columns, k) - splat(m.center[r]);
       if (k == kLast) d = select<T>(inside, d, zero);
@@ -203,7 +211,7 @@ NN_INLINE void short_rows(const Item* x, const Item* gamma, const Item* beta, in
   }
   finish_moments(rows, inverse, epsilon, m);
   Vec<T> g[kVectors], b[kVectors];
-#pragma GCC unroll 4
+  NN_UNROLL(4)
   for (int k = 0; k < kVectors; ++k) {
     g[k] = vector(gamma, k);
     b[k] = vector(beta, k);
@@ -211,7 +219,7 @@ NN_INLINE void short_rows(const Item* x, const Item* gamma, const Item* beta, in
   for (int r = 0; r < rows; ++r) {
     const Vec<T> center = splat(m.center[r]), shift = splat(m.shift[r]), rstd = splat(m.rstd[r]);
     Item* out = y + r * columns;
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int k = 0; k < kVectors; ++k) {
       const Vec<T> v = fma(((vector(x + r * columns, k) - center) - shift) * rstd, g[k], b[k]);
       if (k < kLast) {
@@ -251,13 +259,15 @@ void run_layer_norm(const void* state, int, int64_t begin, int64_t end, const St
 
 template <class Item>
 RunFunction layer_norm_function(int64_t columns) {
-  switch (ceil_div(columns, Vec<NumberOf<Item>>::kLanes)) {
-    case 1: return run_layer_norm<1, Item>;
-    case 2: return run_layer_norm<2, Item>;
-    case 3: return run_layer_norm<3, Item>;
-    case 4: return run_layer_norm<4, Item>;
-    default: return run_layer_norm<0, Item>;
+  if constexpr (kManyForms<Item>) {
+    switch (ceil_div(columns, Vec<NumberOf<Item>>::kLanes)) {
+      case 1: return run_layer_norm<1, Item>;
+      case 2: return run_layer_norm<2, Item>;
+      case 3: return run_layer_norm<3, Item>;
+      case 4: return run_layer_norm<4, Item>;
+    }
   }
+  return run_layer_norm<0, Item>;
 }
 
 // ---- gradient ----
@@ -294,13 +304,13 @@ NN_INLINE void layer_norm_grad_rows(const LayerNormState& s, int64_t first, T* d
   const Item *mean = static_cast<const Item*>(args.in[kMean]) + first, *rstd = static_cast<const Item*>(args.in[kRstd]) + first;
   Item* dx = static_cast<Item*>(args.out[0]) + start;
   RowGradient<T> m[rows];
-#pragma GCC unroll 4
+  NN_UNROLL(4)
   for (int r = 0; r < rows; ++r) m[r] = row_gradient(x + r * columns, dy + r * columns, gamma, to_number(mean[r]), to_number(rstd[r]), columns);
   for_row<T>(columns, [&](int64_t j, int n, int, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;
     const Vec<T> g = load_lanes<kFull>(gamma + j, n);
     Vec<T> sum_gamma = load_lanes<kFull>(dgamma + j, n), sum_beta = load_lanes<kFull>(dbeta + j, n);
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int r = 0; r < rows; ++r) {
       const Vec<T> d = load_lanes<kFull>(x + r * columns + j, n) - splat(m[r].mean), up = load_lanes<kFull>(dy + r * columns + j, n);
       sum_beta += up;
@@ -324,7 +334,9 @@ void layer_norm_grad_block(const LayerNormState& s, int64_t chunk, const StepArg
   memset(partial, 0, static_cast<size_t>(2 * s.columns) * sizeof(T));
   int64_t i = chunk * s.chunk_rows;
   const int64_t last = min_of(i + s.chunk_rows, s.rows);
-  for (; i + 4 <= last; i += 4) layer_norm_grad_rows<4, Item>(s, i, partial, partial + s.columns, args);
+  if constexpr (kManyForms<Item>) {
+    for (; i + 4 <= last; i += 4) layer_norm_grad_rows<4, Item>(s, i, partial, partial + s.columns, args);
+  }
   for (; i < last; ++i) layer_norm_grad_rows<1, Item>(s, i, partial, partial + s.columns, args);
 }
 

@@ -1,4 +1,4 @@
-// Square tiles transposed in registers: 16x16 (AVX-512) or 8x8 (AVX2) elements of 4 bytes, 8x8 or 4x4 of 8 bytes; others through plain loops.
+// Square tiles transposed in registers: 16x16 (AVX-512) or 8x8 (AVX2) elements of 4 bytes, 8x8 or 4x4 of 8 bytes, 8x8 of 2 bytes; others through plain loops.
 #pragma once
 #include "kernels/kernel.h"
 #include "simd/vec.h"
@@ -20,6 +20,33 @@ struct Tile {
     }
   }
 };
+
+#if defined(__SSE2__)
+
+template <>
+struct Tile<uint16_t> {
+  static constexpr int kSide = 8;
+  static void transpose(const uint16_t* in, int64_t in_stride, uint16_t* out, int64_t out_stride) {
+    __m128i r[8], t[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) r[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + i * in_stride));
+    // Interleaving rows i and i + 4 three times over brings column j to row j.
+#pragma GCC unroll 3
+    for (int round = 0; round < 3; ++round) {
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) {
+        t[2 * i] = _mm_unpacklo_epi16(r[i], r[i + 4]);
+        t[2 * i + 1] = _mm_unpackhi_epi16(r[i], r[i + 4]);
+      }
+#pragma GCC unroll 8
+      for (int i = 0; i < 8; ++i) r[i] = t[i];
+    }
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; ++j) _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j * out_stride), r[j]);
+  }
+};
+
+#endif
 
 #if defined(NN_COMPILE_AVX512)
 

@@ -100,25 +100,44 @@ void run_copy(const void* state, int, int64_t begin, int64_t end, const StepArgs
   });
 }
 
+// Repeats the element at src, of 1, 2, 4 or 8 bytes, to fill 8.
 template <class T>
+NN_INLINE uint64_t repeated(const char* src) {
+  T value;
+  __builtin_memcpy(&value, src, sizeof(T));
+  return value * (~uint64_t{0} / static_cast<T>(~T{0}));
+}
+NN_INLINE uint64_t repeated(const char* src, int64_t item) {
+  return item == 8 ? repeated<uint64_t>(src) : item == 4 ? repeated<uint32_t>(src) : item == 2 ? repeated<uint16_t>(src) : repeated<uint8_t>(src);
+}
+
 void run_fill(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
-  for_rows(*static_cast<const ViewState*>(state), begin, end, args, [](char* dst, const char* src, int64_t stride, int64_t rows, int64_t n) {
-    T* to = reinterpret_cast<T*>(dst);
-    for (int64_t r = 0; r < rows; ++r, to += n) {
-      const T value = *reinterpret_cast<const T*>(src + r * stride);
-      for (int64_t i = 0; i < n; ++i) to[i] = value;
+  const ViewState& s = *static_cast<const ViewState*>(state);
+  for_rows(s, begin, end, args, [&s](char* dst, const char* src, int64_t stride, int64_t rows, int64_t n) {
+    const int64_t bytes = n * s.item;
+    for (int64_t r = 0; r < rows; ++r, dst += bytes) {
+      const Vec<int64_t> value = splat(static_cast<int64_t>(repeated(src + r * stride, s.item)));
+      int64_t i = 0;
+      for (; i + 64 <= bytes; i += 64) store(reinterpret_cast<int64_t*>(dst + i), value);
+      if (i < bytes && bytes >= 64) {
+        store(reinterpret_cast<int64_t*>(dst + bytes - 64), value);
+      } else if (i < bytes) {
+        int64_t lanes[8];
+        store(lanes, value);
+        memcpy(dst, lanes, static_cast<size_t>(bytes));
+      }
     }
   });
 }
 
-template <class T, bool reversed>
+template <class T>
 void run_gather(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const ViewState& s = *static_cast<const ViewState*>(state);
-  const int64_t step = reversed ? -1 : s.step;
-  for_rows(s, begin, end, args, [step](char* dst, const char* src, int64_t stride, int64_t rows, int64_t n) {
+  for_rows(s, begin, end, args, [step = s.step](char* dst, const char* src, int64_t stride, int64_t rows, int64_t n) {
     T* __restrict to = reinterpret_cast<T*>(dst);
     for (int64_t r = 0; r < rows; ++r, to += n) {
       const T* __restrict from = reinterpret_cast<const T*>(src + r * stride);
+      NN_UNROLL(8)
       for (int64_t i = 0; i < n; ++i) to[i] = from[i * step];
     }
   });
@@ -159,11 +178,11 @@ void run_tiles(const void* state, int, int64_t begin, int64_t end, const StepArg
 }
 
 struct ViewRuns {
-  RunFunction fill, gather, reversed, tiles;
+  RunFunction gather, tiles;
 };
 template <class T>
 ViewRuns runs_of() {
-  return {run_fill<T>, run_gather<T, false>, run_gather<T, true>, run_tiles<T>};
+  return {run_gather<T>, run_tiles<T>};
 }
 
 // The outer axis along which the input is contiguous, worth tiling when both sides hold a few elements; -1 when there is none.
@@ -235,7 +254,7 @@ void prepare_view(Prepare& p, View v) {
   } else {
     plan_rows(v, s);
   }
-  p.set_run(axis >= 0 ? runs.tiles : s->step == 1 ? run_copy : s->step == 0 ? runs.fill : s->step == -1 ? runs.reversed : runs.gather);
+  p.set_run(axis >= 0 ? runs.tiles : s->step == 1 ? run_copy : s->step == 0 ? run_fill : runs.gather);
   p.add_phase(ceil_div(s->units, s->chunk_units));
 }
 

@@ -152,7 +152,7 @@ NN_INLINE void update_part(const UpdateState& s, const StepArgs& args, const dou
   using V = typename E::V;
   constexpr int L = E::kLanes;
   V r[kMaxScalars];
-#pragma GCC unroll 5
+  NN_UNROLL(5)
   for (int k = 0; k < kMaxScalars; ++k) r[k] = splat(static_cast<typename E::Number>(rates[k]));
   const auto in = [&](int group) { return static_cast<const Item*>(args.in[s.first + group * s.n + i]) + first; };
   const auto out = [&](int group) { return static_cast<Item*>(args.out[group * s.n + i]) + first; };

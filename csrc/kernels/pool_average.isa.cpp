@@ -6,11 +6,6 @@
 namespace nnlite::NN_ISA {
 namespace {
 
-struct AveragePoolState {
-  PoolShape shape;
-  int64_t rows, chunk_rows;
-};
-
 // `count` windows of `rows` x `columns` cells inside the input, the first at x, `step` elements from one to the next; kRows and kColumns are
 // the sizes where they are constants (else 0).
 template <int kRows, int kColumns, class Item>
@@ -24,9 +19,9 @@ __attribute__((noinline)) void average_windows(const Item* x, int64_t count, int
     for_channels<Item>(c, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {
       constexpr bool kFull = decltype(flag)::kFull;
       Vec<Number> sum = Vec<Number>::zero();
-#pragma GCC unroll 3
+      NN_UNROLL(3)
       for (int64_t r = 0; r < rows; ++r) {
-#pragma GCC unroll 3
+        NN_UNROLL(3)
         for (int64_t q = 0; q < columns; ++q) sum += load_lanes<kFull>(x + j + r * row_stride + q * c, n);
       }
       store_lanes<kFull>(y + j, sum / cells, n);
@@ -52,7 +47,7 @@ void average_row(const PoolShape& s, const Item* image, int64_t oh, Item* y) {
 
 template <class Item>
 void run_average_pool(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
-  const AveragePoolState& state_ = *static_cast<const AveragePoolState*>(state);
+  const PoolState& state_ = *static_cast<const PoolState*>(state);
   const PoolShape s = state_.shape;
   const int64_t last = min_of(end * state_.chunk_rows, state_.rows);
   for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
@@ -111,7 +106,7 @@ __attribute__((noinline)) void gather(const Covering<NumberOf<Item>>* windows, i
   for_channels<Item>(c, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;
     Vec<Number> sum = Vec<Number>::zero();
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int k = 0; k < count; ++k) sum = fma(load_lanes<kFull>(dy + windows[k].at + j, n), splat(windows[k].share), sum);
     store_lanes<kFull>(dx + j, sum, n);
   });
@@ -142,7 +137,7 @@ void gather_row(const PoolShape& s, const Item* dy, PoolRange over, Covering<Num
 
 template <class Item>
 void run_average_pool_grad(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
-  const AveragePoolState& state_ = *static_cast<const AveragePoolState*>(state);
+  const PoolState& state_ = *static_cast<const PoolState*>(state);
   const PoolShape s = state_.shape;
   const bool apart = s.sh >= s.kh && s.sw >= s.kw;
   const int64_t last = min_of(end * state_.chunk_rows, state_.rows);
@@ -162,27 +157,16 @@ void run_average_pool_grad(const void* state, int, int64_t begin, int64_t end, c
   }
 }
 
-void prepare_average(Prepare& p, const Spec& x, const Spec& y, bool gradient) {
-  const PoolShape shape = read_pool(p, x, y);
-  if (x.dtype != y.dtype) p.fail("the output must have the input's dtype: %s and %s", dtype_name(x.dtype), dtype_name(y.dtype));
-  AveragePoolState* s = static_cast<AveragePoolState*>(p.new_state(sizeof(AveragePoolState)));
-  s->shape = shape;
-  s->rows = shape.n * (gradient ? shape.ih : shape.oh);
-  s->chunk_rows = rows_per_chunk((gradient ? 1 : shape.sh) * shape.iw * shape.c * static_cast<int64_t>(dtype_size(x.dtype)));
-  switch (x.dtype) {
-    case DType::kFloat32: p.set_run(gradient ? run_average_pool_grad<float> : run_average_pool<float>); break;
-    case DType::kFloat64: p.set_run(gradient ? run_average_pool_grad<double> : run_average_pool<double>); break;
-    case DType::kBFloat16: p.set_run(gradient ? run_average_pool_grad<uint16_t> : run_average_pool<uint16_t>); break;
-    default: p.fail("the input must be float32, float64 or bfloat16, got %s", dtype_name(x.dtype));
-  }
-  if (gradient) p.need_thread_scratch(static_cast<size_t>(ceil_div(shape.kh, shape.sh) * ceil_div(shape.kw, shape.sw)) * sizeof(Covering<double>));
-  p.add_phase(ceil_div(s->rows, s->chunk_rows));
+void prepare_average_pool(Prepare& p) {
+  const DType dtype = plan_average_pool(p, false)->dtype;
+  p.set_run(dtype == DType::kFloat32 ? run_average_pool<float> : dtype == DType::kFloat64 ? run_average_pool<double> : run_average_pool<uint16_t>);
 }
-
-void prepare_average_pool(Prepare& p) { prepare_average(p, p.input(0), p.output(0), false); }
 void prepare_average_pool_grad(Prepare& p) {
-  check_input_shape(p, p.output(0));
-  prepare_average(p, p.output(0), p.input(0), true);
+  const PoolState& s = *plan_average_pool(p, true);
+  p.need_thread_scratch(static_cast<size_t>(ceil_div(s.shape.kh, s.shape.sh) * ceil_div(s.shape.kw, s.shape.sw)) * sizeof(Covering<double>));
+  p.set_run(s.dtype == DType::kFloat32   ? run_average_pool_grad<float>
+            : s.dtype == DType::kFloat64 ? run_average_pool_grad<double>
+                                         : run_average_pool_grad<uint16_t>);
 }
 
 NN_KERNEL("average_pool2d", prepare_average_pool);

@@ -3,17 +3,14 @@
 // The forward kernel also gives, for every output element, which cell of its window won: the first of equals, and a NaN wins over all that is
 // none. Given a single output it computes only the maxima. The gradient writes every input position exactly once: windows that do not
 // overlap put dy or 0 into their cells; overlapping ones are gathered by the cells, in row-major order of the windows.
+//
+// Floats in windows of at most 255 cells go in vectors; integers and larger windows (whose cells are int32) in plain loops.
 #include <string.h>
 
 #include "kernels/pool_common.h"
 
 namespace nnlite::NN_ISA {
 namespace {
-
-struct MaxPoolState {
-  PoolShape shape;
-  int64_t rows, chunk_rows;
-};
 
 // The integer lanes that go with the lanes of a number.
 template <size_t bytes>
@@ -30,44 +27,32 @@ using Index = typename IndexOf<sizeof(Number)>::Type;
 // True where x takes the place of `best`: when it is larger, or the first NaN.
 NN_INLINE Mask<float> wins(Vec<float> x, Vec<float> best) { return (!(x <= best)) & (best == best); }
 NN_INLINE Mask<double> wins(Vec<double> x, Vec<double> best) { return (!(x <= best)) & (best == best); }
-NN_INLINE Mask<int32_t> wins(Vec<int32_t> x, Vec<int32_t> best) { return x > best; }
-NN_INLINE Mask<int64_t> wins(Vec<int64_t> x, Vec<int64_t> best) { return x > best; }
 
 // Watches for NaN beside the comparisons: the sum of the cells is NaN when one of them is (or when infinities of both signs meet, which costs only
 // time).
 template <class T>
 struct NanWatch {
-  void start(Vec<T>) {}
-  void see(Vec<T>) {}
-  bool alarm() const { return false; }
-};
-template <class T>
-struct FloatWatch {
   Vec<T> sum;
-  inline __attribute__((always_inline)) void start(Vec<T> v) { sum = v; }
-  inline __attribute__((always_inline)) void see(Vec<T> v) { sum += v; }
-  inline __attribute__((always_inline)) bool alarm() const { return any(sum != sum); }
+  NN_ALWAYS void start(Vec<T> v) { sum = v; }
+  NN_ALWAYS void see(Vec<T> v) { sum += v; }
+  NN_ALWAYS bool alarm() const { return any(sum != sum); }
 };
-template <>
-struct NanWatch<float> : FloatWatch<float> {};
-template <>
-struct NanWatch<double> : FloatWatch<double> {};
 
-template <bool full, class A, class I>
-NN_INLINE void store_cells(A* p, Vec<I> cells, int n) {
-  if constexpr (sizeof(A) == 1 && sizeof(I) == 4) {
+template <bool full, class I>
+NN_INLINE void store_cells(uint8_t* p, Vec<I> cells, int n) {
+  if constexpr (sizeof(I) == 4) {
     store_lanes<full>(p, cells, n);
   } else {
     I lanes[Vec<I>::kLanes];
     store(lanes, cells);
-    for (int i = 0; i < n; ++i) p[i] = static_cast<A>(lanes[i]);
+    for (int i = 0; i < n; ++i) p[i] = static_cast<uint8_t>(lanes[i]);
   }
 }
 
 // A mask of the lanes whose cell is `cell`.
-template <bool full, class T, class A>
-NN_INLINE Mask<T> cells_equal(const A* p, int64_t cell, int n) {
-  if constexpr (sizeof(A) == 1 && sizeof(T) == 4) {
+template <bool full, class T>
+NN_INLINE Mask<T> cells_equal(const uint8_t* p, int64_t cell, int n) {
+  if constexpr (sizeof(T) == 4) {
     return load_lanes<full>(p, n) == splat(static_cast<int32_t>(cell));
   } else {
     uint8_t equal[Vec<T>::kLanes] = {};
@@ -87,8 +72,8 @@ struct Windows {
 };
 
 // The maxima of the channels at x, the slow way, with NaN in its place.
-template <bool full, bool with_cells, class Item, class A>
-__attribute__((noinline)) void max_with_nan(const Windows<Item>& w, const Item* x, Item* y, A* cells, int n) {
+template <bool full, bool with_cells, class Item>
+__attribute__((noinline)) void max_with_nan(const Windows<Item>& w, const Item* x, Item* y, uint8_t* cells, int n) {
   using Number = NumberOf<Item>;
   using I = Index<Number>;
   Vec<Number> best = load_lanes<full>(x, n);
@@ -107,8 +92,8 @@ __attribute__((noinline)) void max_with_nan(const Windows<Item>& w, const Item* 
 
 // kRows and kColumns are the windows' sizes where they are constants (else 0). What the loop reads of `windows` is copied first: the slow path's
 // reference would keep it in memory.
-template <int kRows, int kColumns, bool with_cells, class Item, class A>
-__attribute__((noinline)) void max_windows(const Windows<Item>& windows, Item* y, A* cells) {
+template <int kRows, int kColumns, bool with_cells, class Item>
+__attribute__((noinline)) void max_windows(const Windows<Item>& windows, Item* y, uint8_t* cells) {
   using Number = NumberOf<Item>;
   using I = Index<Number>;
   const int64_t rows = kRows > 0 ? kRows : windows.rows, columns = kColumns > 0 ? kColumns : windows.columns;
@@ -121,9 +106,9 @@ __attribute__((noinline)) void max_windows(const Windows<Item>& windows, Item* y
       Vec<I> won = splat(static_cast<I>(first));
       NanWatch<Number> watch;
       watch.start(best);
-#pragma GCC unroll 3
+      NN_UNROLL(3)
       for (int64_t r = 0; r < rows; ++r) {
-#pragma GCC unroll 3
+        NN_UNROLL(3)
         for (int64_t q = 0; q < columns; ++q) {
           if (r == 0 && q == 0) continue;
           const Vec<Number> v = keep(load_lanes<kFull>(x + j + r * row_stride + q * c, n));
@@ -143,24 +128,21 @@ __attribute__((noinline)) void max_windows(const Windows<Item>& windows, Item* y
 // What no input reaches: a window that lies in the padding.
 template <class Item>
 NN_INLINE Item lowest() {
-  if constexpr (sizeof(Item) == 2) return 0xff80;
-  if constexpr (static_cast<Item>(0.5) != 0) return static_cast<Item>(-__builtin_inf());
-  if constexpr (static_cast<Item>(-1) > 0) return 0;
-  return static_cast<Item>(static_cast<uint64_t>(1) << (8 * sizeof(Item) - 1));
+  return sizeof(Item) == 2 ? static_cast<Item>(0xff80) : static_cast<Item>(-__builtin_inf());
 }
 
 // Constant sizes for the common windows of floats; more variants would only make the library larger.
-template <bool with_cells, class Item, class A>
-NN_INLINE void windows_of_size(const Windows<Item>& windows, int64_t rows, int64_t columns, Item* y, A* cells) {
-  if constexpr (sizeof(Item) == 4 && static_cast<Item>(0.5) != 0 && sizeof(A) == 1) {
+template <bool with_cells, class Item>
+NN_INLINE void windows_of_size(const Windows<Item>& windows, int64_t rows, int64_t columns, Item* y, uint8_t* cells) {
+  if constexpr (sizeof(Item) == 4 && !NN_SMALL_CODE) {
     if (rows == 2 && columns == 2) return max_windows<2, 2, with_cells>(windows, y, cells);
     if (rows == 3 && columns == 3) return max_windows<3, 3, with_cells>(windows, y, cells);
   }
   max_windows<0, 0, with_cells>(windows, y, cells);
 }
 
-template <bool with_cells, class Item, class A>
-void max_row(const PoolShape& s, const Item* image, int64_t oh, Item* y, A* cells) {
+template <bool with_cells, class Item>
+void max_row(const PoolShape& s, const Item* image, int64_t oh, Item* y, uint8_t* cells) {
   const PoolRange r = cells_inside(oh, s.sh, s.top, s.kh, s.ih), whole = whole_windows(s.sw, s.left, s.kw, s.iw, s.ow);
   const int64_t rows = r.end - r.begin;
   for (int64_t ow = 0; ow < s.ow;) {
@@ -170,7 +152,7 @@ void max_row(const PoolShape& s, const Item* image, int64_t oh, Item* y, A* cell
     const Windows<Item> windows = {x, count, s.sw * s.c, s.iw * s.c, s.c, rows, columns, r.begin * s.kw + q.begin, s.kw};
     if (rows <= 0 || columns <= 0) {
       for (int64_t j = 0; j < s.c * count; ++j) y[j] = lowest<Item>();
-      if (with_cells) memset(cells, 0, static_cast<size_t>(s.c * count) * sizeof(A));
+      if (with_cells) memset(cells, 0, static_cast<size_t>(s.c * count));
     } else {
       windows_of_size<with_cells>(windows, rows, columns, y, cells);
     }
@@ -180,61 +162,38 @@ void max_row(const PoolShape& s, const Item* image, int64_t oh, Item* y, A* cell
   }
 }
 
-template <class Item, class A, bool with_cells>
+template <class Item, bool with_cells>
 void run_max_pool(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
-  const MaxPoolState& state_ = *static_cast<const MaxPoolState*>(state);
+  const PoolState& state_ = *static_cast<const PoolState*>(state);
   const PoolShape s = state_.shape;
   const int64_t last = min_of(end * state_.chunk_rows, state_.rows), out_row = s.ow * s.c;
   for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
     const Item* image = static_cast<const Item*>(args.in[0]) + row / s.oh * s.ih * s.iw * s.c;
-    A* cells = with_cells ? static_cast<A*>(args.out[1]) + row * out_row : nullptr;
+    uint8_t* cells = with_cells ? static_cast<uint8_t*>(args.out[1]) + row * out_row : nullptr;
     max_row<with_cells>(s, image, row % s.oh, static_cast<Item*>(args.out[0]) + row * out_row, cells);
   }
 }
 
 template <class Item>
-RunFunction max_pool_function(bool with_cells, bool wide) {
-  return !with_cells ? run_max_pool<Item, uint8_t, false> : wide ? run_max_pool<Item, int32_t, true> : run_max_pool<Item, uint8_t, true>;
-}
-
-DType cell_dtype(const PoolShape& s) { return s.kh * s.kw > 255 ? DType::kInt32 : DType::kUInt8; }
-
-void check_cells(const Prepare& p, const PoolShape& s, const Spec& cells, const Spec& y) {
-  bool fits = cells.dtype == cell_dtype(s) && cells.rank == y.rank;
-  for (int i = 0; fits && i < y.rank; ++i) fits = cells.dims[i] == y.dims[i];
-  if (!fits) p.fail("argmax must have the pooled shape and dtype %s", dtype_name(cell_dtype(s)));
+RunFunction max_pool_function(bool with_cells) {
+  return with_cells ? run_max_pool<Item, true> : run_max_pool<Item, false>;
 }
 
 void prepare_max_pool(Prepare& p) {
-  const Spec &x = p.input(0), &y = p.output(0);
-  const PoolShape shape = read_pool(p, x, y);
-  const bool with_cells = p.num_outputs() > 1;
-  if (with_cells) check_cells(p, shape, p.output(1), y);
-  if (x.dtype != y.dtype) p.fail("the output must have the input's dtype: %s, got %s", dtype_name(x.dtype), dtype_name(y.dtype));
-  MaxPoolState* s = static_cast<MaxPoolState*>(p.new_state(sizeof(MaxPoolState)));
-  s->shape = shape;
-  s->rows = shape.n * shape.oh;
-  s->chunk_rows = rows_per_chunk(shape.sh * shape.iw * shape.c * static_cast<int64_t>(dtype_size(x.dtype)));
-  const bool wide = cell_dtype(shape) == DType::kInt32;
-  switch (x.dtype) {
-    case DType::kFloat32: p.set_run(max_pool_function<float>(with_cells, wide)); break;
-    case DType::kFloat64: p.set_run(max_pool_function<double>(with_cells, wide)); break;
-    case DType::kInt32: p.set_run(max_pool_function<int32_t>(with_cells, wide)); break;
-    case DType::kInt64: p.set_run(max_pool_function<int64_t>(with_cells, wide)); break;
-    case DType::kBFloat16: p.set_run(max_pool_function<uint16_t>(with_cells, wide)); break;
-    case DType::kUInt8: p.set_run(max_pool_function<uint8_t>(with_cells, wide)); break;
-    case DType::kInt8: p.set_run(max_pool_function<int8_t>(with_cells, wide)); break;
-    default: p.fail("the input must hold numbers, got %s", dtype_name(x.dtype));
-  }
-  p.add_phase(ceil_div(s->rows, s->chunk_rows));
+  const PoolState& s = *plan_max_pool(p);
+  const RunFunction plain = plain_max_pool(s);
+  p.set_run(plain != nullptr              ? plain
+            : s.dtype == DType::kFloat32  ? max_pool_function<float>(s.with_cells)
+            : s.dtype == DType::kFloat64  ? max_pool_function<double>(s.with_cells)
+                                          : max_pool_function<uint16_t>(s.with_cells));
 }
 
 // ---- gradient ----
 
 // `count` windows, `step` elements of dx from one to the next: `columns` cells of a row take dy where the window's winner is `cell`, cell + 1, ...
 // kColumns is `columns` where it is a constant (else 0).
-template <int kColumns, class Item, class A>
-__attribute__((noinline)) void spread_windows(const Item* dy, const A* cells, int64_t count, int64_t step, int64_t c, int64_t columns, int64_t cell,
+template <int kColumns, class Item>
+__attribute__((noinline)) void spread_windows(const Item* dy, const uint8_t* cells, int64_t count, int64_t step, int64_t c, int64_t columns, int64_t cell,
                                               Item* dx) {
   using Number = NumberOf<Item>;
   if constexpr (kColumns > 0) columns = kColumns;
@@ -242,7 +201,7 @@ __attribute__((noinline)) void spread_windows(const Item* dy, const A* cells, in
     for_channels<Item>(c, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {
       constexpr bool kFull = decltype(flag)::kFull;
       const Vec<Number> d = keep(load_lanes<kFull>(dy + j, n));
-#pragma GCC unroll 3
+      NN_UNROLL(3)
       for (int64_t q = 0; q < columns; ++q) {
         const Mask<Number> won = cells_equal<kFull, Number>(cells + j, cell + q, n);
         store_lanes<kFull>(dx + q * c + j, select<Number>(won, d, Vec<Number>::zero()), n);
@@ -252,8 +211,8 @@ __attribute__((noinline)) void spread_windows(const Item* dy, const A* cells, in
 }
 
 // Windows do not overlap: the row of the input takes from one row of windows, its cells numbered from `row_cell` on.
-template <class Item, class A>
-void spread_row(const PoolShape& s, const Item* dy, const A* cells, int64_t row_cell, Item* dx) {
+template <class Item>
+void spread_row(const PoolShape& s, const Item* dy, const uint8_t* cells, int64_t row_cell, Item* dx) {
   const PoolRange whole = whole_windows(s.sw, s.left, s.kw, s.iw, s.ow);
   int64_t done = 0;  // positions of the row written so far
   for (int64_t ow = 0; ow < s.ow;) {
@@ -263,7 +222,7 @@ void spread_row(const PoolShape& s, const Item* dy, const A* cells, int64_t row_
     const int64_t start = ow * s.sw - s.left + q.begin, at = ow * s.c;
     if (columns > 0) {
       if (start > done) memset(dx + done * s.c, 0, static_cast<size_t>((start - done) * s.c) * sizeof(Item));
-      const auto spread = columns == 2 ? spread_windows<2, Item, A> : spread_windows<0, Item, A>;
+      const auto spread = columns == 2 ? spread_windows<2, Item> : spread_windows<0, Item>;
       spread(dy + at, cells + at, count, s.sw * s.c, s.c, columns, row_cell + q.begin, dx + start * s.c);
       done = start + (count - 1) * s.sw + columns;
     }
@@ -278,15 +237,15 @@ struct Covering {
 };
 
 // One input position under kCount windows.
-template <int kCount, class Item, class A>
-NN_INLINE void gather_few(const Covering* windows, int64_t c, const Item* dy, const A* cells, Item* dx) {
+template <int kCount, class Item>
+NN_INLINE void gather_few(const Covering* windows, int64_t c, const Item* dy, const uint8_t* cells, Item* dx) {
   using Number = NumberOf<Item>;
   Covering w[kCount];
   __builtin_memcpy(w, windows, sizeof(w));
   for_channels<Item>(c, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;
     Vec<Number> sum = Vec<Number>::zero();
-#pragma GCC unroll 4
+    NN_UNROLL(4)
     for (int k = 0; k < kCount; ++k) {
       const Mask<Number> won = cells_equal<kFull, Number>(cells + w[k].at + j, w[k].cell, n);
       sum += select<Number>(won, load_lanes<kFull>(dy + w[k].at + j, n), Vec<Number>::zero());
@@ -296,8 +255,8 @@ NN_INLINE void gather_few(const Covering* windows, int64_t c, const Item* dy, co
 }
 
 // The position (ih, iw) under any number of windows.
-template <class Item, class A>
-__attribute__((noinline)) void gather_many(const PoolShape& s, const Item* dy, const A* cells, int64_t ih, int64_t iw, PoolRange over,
+template <class Item>
+__attribute__((noinline)) void gather_many(const PoolShape& s, const Item* dy, const uint8_t* cells, int64_t ih, int64_t iw, PoolRange over,
                                            PoolRange across, Item* dx) {
   using Number = NumberOf<Item>;
   for_channels<Item>(s.c, [&](int64_t j, int n, auto flag) __attribute__((always_inline)) {
@@ -314,8 +273,8 @@ __attribute__((noinline)) void gather_many(const PoolShape& s, const Item* dy, c
   });
 }
 
-template <class Item, class A>
-void gather_row(const PoolShape& s, const Item* dy, const A* cells, int64_t ih, PoolRange over, Item* dx) {
+template <class Item>
+void gather_row(const PoolShape& s, const Item* dy, const uint8_t* cells, int64_t ih, PoolRange over, Item* dx) {
   for (int64_t iw = 0; iw < s.iw; ++iw, dx += s.c) {
     const PoolRange across = windows_over(iw, s.sw, s.left, s.kw, s.ow);
     const int64_t count = (over.end - over.begin) * max_of(0, across.end - across.begin);
@@ -334,16 +293,16 @@ void gather_row(const PoolShape& s, const Item* dy, const A* cells, int64_t ih, 
   }
 }
 
-template <class Item, class A>
+template <class Item>
 void run_max_pool_grad(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
-  const MaxPoolState& state_ = *static_cast<const MaxPoolState*>(state);
+  const PoolState& state_ = *static_cast<const PoolState*>(state);
   const PoolShape s = state_.shape;
   const bool apart = s.sh >= s.kh && s.sw >= s.kw;
   const int64_t last = min_of(end * state_.chunk_rows, state_.rows);
   for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
     const int64_t image = row / s.ih * s.oh * s.ow * s.c, ih = row % s.ih;
     const Item* dy = static_cast<const Item*>(args.in[0]) + image;
-    const A* cells = static_cast<const A*>(args.in[1]) + image;
+    const uint8_t* cells = static_cast<const uint8_t*>(args.in[1]) + image;
     Item* dx = static_cast<Item*>(args.out[0]) + row * s.iw * s.c;
     const PoolRange over = windows_over(ih, s.sh, s.top, s.kh, s.oh);
     if (over.begin >= over.end) {
@@ -358,23 +317,12 @@ void run_max_pool_grad(const void* state, int, int64_t begin, int64_t end, const
 }
 
 void prepare_max_pool_grad(Prepare& p) {
-  const Spec &dy = p.input(0), &dx = p.output(0);
-  const PoolShape shape = read_pool(p, dx, dy);
-  check_input_shape(p, dx);
-  check_cells(p, shape, p.input(1), dy);
-  if (dx.dtype != dy.dtype) p.fail("the output must have the dtype of dy: %s, got %s", dtype_name(dy.dtype), dtype_name(dx.dtype));
-  MaxPoolState* s = static_cast<MaxPoolState*>(p.new_state(sizeof(MaxPoolState)));
-  s->shape = shape;
-  s->rows = shape.n * shape.ih;
-  s->chunk_rows = rows_per_chunk(shape.iw * shape.c * static_cast<int64_t>(dtype_size(dx.dtype)));
-  const bool wide = cell_dtype(shape) == DType::kInt32;
-  switch (dx.dtype) {
-    case DType::kFloat32: p.set_run(wide ? run_max_pool_grad<float, int32_t> : run_max_pool_grad<float, uint8_t>); break;
-    case DType::kFloat64: p.set_run(wide ? run_max_pool_grad<double, int32_t> : run_max_pool_grad<double, uint8_t>); break;
-    case DType::kBFloat16: p.set_run(wide ? run_max_pool_grad<uint16_t, int32_t> : run_max_pool_grad<uint16_t, uint8_t>); break;
-    default: p.fail("the gradient must be float32, float64 or bfloat16, got %s", dtype_name(dx.dtype));
-  }
-  p.add_phase(ceil_div(s->rows, s->chunk_rows));
+  const PoolState& s = *plan_max_pool_grad(p);
+  const RunFunction plain = plain_max_pool_grad(s);
+  p.set_run(plain != nullptr             ? plain
+            : s.dtype == DType::kFloat32 ? run_max_pool_grad<float>
+            : s.dtype == DType::kFloat64 ? run_max_pool_grad<double>
+                                         : run_max_pool_grad<uint16_t>);
 }
 
 NN_KERNEL("max_pool2d", prepare_max_pool);

@@ -136,11 +136,20 @@ struct Floats {
   static NN_ALWAYS Item finish(T x) {
     return to_item(E(), x);
   }
+  static void clear_row(Row* acc, int64_t n) {
+    const V v = splat(row_identity());
+    for (; n >= kLanes; n -= kLanes, acc += kLanes) store(acc, v);
+    if (n > 0) store_part(acc, v, static_cast<int>(n));
+  }
+  static void finish_row(const Row* acc, Item* y, int64_t n) {
+    for (; n >= kLanes; n -= kLanes, acc += kLanes, y += kLanes) E::write(y, load(acc));
+    if (n > 0) E::write_part(y, load_part(acc, static_cast<int>(n)), static_cast<int>(n));
+  }
   static NN_ALWAYS V part(const Item* x, int n) {
     const V v = E::read_part(x, n);
     return K::kSums ? v : keep_first(v, n, splat(row_identity()));
   }
-  static Acc run(const Item* x, int64_t n) {
+  static __attribute__((noinline)) Acc run(const Item* x, int64_t n) {
     constexpr int L = kLanes;
     V a = splat(row_identity()), b = a, c = a, d = a;
     for (; n >= 4 * L; n -= 4 * L, x += 4 * L) {
@@ -153,7 +162,7 @@ struct Floats {
     if (n > 0) b = K::vectors(b, part(x, static_cast<int>(n)));
     return static_cast<Acc>(K::fold(K::vectors(K::vectors(a, b), K::vectors(c, d))));
   }
-  static void rows(Row* acc, const Item* x, int64_t rows, int64_t stride, int64_t width) {
+  static __attribute__((noinline)) void rows(Row* acc, const Item* x, int64_t rows, int64_t stride, int64_t width) {
     constexpr int L = kLanes;
     for (; width >= 4 * L; width -= 4 * L, x += 4 * L, acc += 4 * L) {
       V a = splat(row_identity()), b = a, c = a, d = a;
@@ -195,7 +204,11 @@ struct Integers {
   static NN_ALWAYS T combine(T a, T b) { return K::integers(a, b); }
   static NN_ALWAYS T combine_rows(T a, T b) { return K::integers(a, b); }
   static NN_ALWAYS T finish(T x) { return x; }
-  static T run(const T* x, int64_t n) {
+  static NN_ALWAYS void clear_row(T* acc, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) acc[i] = identity();
+  }
+  static NN_ALWAYS void finish_row(const T* acc, T* y, int64_t n) { memcpy(y, acc, sizeof(T) * static_cast<size_t>(n)); }
+  static __attribute__((noinline)) T run(const T* x, int64_t n) {
     T acc[16];
     for (int i = 0; i < 16; ++i) acc[i] = identity();
     for (; n >= 16; n -= 16, x += 16) {
@@ -206,7 +219,7 @@ struct Integers {
     for (int i = 1; i < 16; ++i) result = K::integers(result, acc[i]);
     return result;
   }
-  static void rows(T* acc, const T* x, int64_t rows, int64_t stride, int64_t width) {
+  static __attribute__((noinline)) void rows(T* acc, const T* x, int64_t rows, int64_t stride, int64_t width) {
     for (int64_t i = 0; i < rows; ++i, x += stride) {
       for (int64_t j = 0; j < width; ++j) acc[j] = K::integers(acc[j], x[j]);
     }
@@ -278,7 +291,7 @@ struct Reduction {
       const int64_t split = item % s.splits, part = item / s.splits % s.column_parts, o = item / s.splits / s.column_parts;
       const int64_t column = part * s.column_part, width = least(s.column_part, s.columns - column);
       const Item* base = x + strided_offset(s.kept_rank, s.kept_dims, s.kept_strides, o) + column;
-      for (int64_t j = 0; j < width; ++j) acc[j] = P::row_identity();
+      P::clear_row(acc, width);
       const int64_t to = least((split + 1) * s.split_pieces, s.pieces);
       for (int64_t piece = split * s.split_pieces; piece < to; ++piece) {
         const int64_t outer = piece / s.run_pieces, first = (piece - outer * s.run_pieces) * s.piece;
@@ -286,7 +299,7 @@ struct Reduction {
         P::rows(acc, from, least(s.piece, s.run - first), s.columns, width);
       }
       if (s.splits == 1) {
-        for (int64_t j = 0; j < width; ++j) y[o * s.columns + column + j] = P::finish(acc[j]);
+        P::finish_row(acc, y + o * s.columns + column, width);
       } else {
         memcpy(partial + split * size + o * s.columns + column, acc, sizeof(Row) * static_cast<size_t>(width));
       }

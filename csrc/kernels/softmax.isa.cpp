@@ -56,15 +56,15 @@ NN_INLINE void softmax_vectors(const typename E::Item* x, typename E::Item* y, i
   using V = typename E::V;
   const V low = splat(-FloatTraits<typename E::Number>::kInfinity);
   V v[rows];
-#pragma GCC unroll 4
+  NN_UNROLL(4)
   for (int k = 0; k < rows; ++k) v[k] = R::filled(R::read(x + k * n, n), n, low);
-#pragma GCC unroll 4
+  NN_UNROLL(4)
   for (int k = 0; k < rows; ++k) largest[k] = reduce_max(max(v[k], low));
-#pragma GCC unroll 4
+  NN_UNROLL(4)
   for (int k = 0; k < rows; ++k) v[k] = R::filled(exp(v[k] - splat(largest[k])), n, V::zero());
-#pragma GCC unroll 4
+  NN_UNROLL(4)
   for (int k = 0; k < rows; ++k) sums[k] = reduce_add(v[k]);
-#pragma GCC unroll 4
+  NN_UNROLL(4)
   for (int k = 0; k < rows; ++k) R::write(y + k * n, v[k] * splat(1 / sums[k]), n);
 }
 

@@ -57,7 +57,7 @@ struct FloatTraits<double> {
 template <class T, int n>
 NN_INLINE Vec<T> polynomial(Vec<T> x, const T (&c)[n]) {
   Vec<T> y = splat(c[n - 1]);
-#pragma GCC unroll 16
+  NN_UNROLL(16)
   for (int i = n - 2; i >= 0; --i) y = fma(y, x, splat(c[i]));
   return y;
 }
@@ -115,14 +115,14 @@ NN_INLINE Vec<T> expm1_reduced(Vec<T> x, Vec<T>& n) {
   return fma(r * r, exp_tail(r), r);
 }
 
-NN_INLINE Vec<double> exp(Vec<double> x) {
+NN_LONG Vec<double> exp(Vec<double> x) {
   using F = FloatTraits<double>;
   Vec<double> n;
   const Vec<double> q = expm1_reduced(min(splat(F::kExpHigh), max(splat(F::kExpLow), x)), n);
   return scale(splat(1.0) + q, n);
 }
 // One term fewer than expm1 needs.
-NN_INLINE Vec<float> exp(Vec<float> x) {
+NN_LONG Vec<float> exp(Vec<float> x) {
   static constexpr float kTail[] = {0.49999994f, 0.166665196f, 0.041668389f, 0.00836877339f, 0.00138146954f};
   using F = FloatTraits<float>;
   x = min(splat(F::kExpHigh), max(splat(F::kExpLow), x));
@@ -141,7 +141,7 @@ NN_INLINE Vec<T> expm1_inner(Vec<T> x) {
 }
 
 template <class T>
-NN_INLINE Vec<T> expm1(Vec<T> x) {
+NN_LONG Vec<T> expm1(Vec<T> x) {
   using F = FloatTraits<T>;
   Vec<T> n;
   const Vec<T> q = expm1_reduced(min(splat(F::kExpHigh), max(splat(F::kExpm1Low), x)), n);
@@ -181,7 +181,7 @@ NN_INLINE Vec<double> log_sum(Vec<double> e, Vec<double> f, Vec<double> c) {
 }
 
 template <class T>
-NN_INLINE Vec<T> log(Vec<T> x) {
+NN_LONG Vec<T> log(Vec<T> x) {
   using F = FloatTraits<T>;
   const Mask<T> subnormal = x < splat(F::kMinNormal);
   Vec<T> e;
@@ -194,7 +194,7 @@ NN_INLINE Vec<T> log(Vec<T> x) {
 }
 
 template <class T>
-NN_INLINE Vec<T> log1p(Vec<T> x) {
+NN_LONG Vec<T> log1p(Vec<T> x) {
   using F = FloatTraits<T>;
   const Vec<T> one = splat(T(1));
   const Vec<T> u = x + one;
@@ -210,7 +210,7 @@ NN_INLINE Vec<T> log1p(Vec<T> x) {
 }
 
 template <class T>
-NN_INLINE Vec<T> tanh(Vec<T> x) {
+NN_LONG Vec<T> tanh(Vec<T> x) {
   const Vec<T> a = min(splat(FloatTraits<T>::kTanhHigh), abs(x));
   const Vec<T> t = expm1_inner(a + a);
   return copysign(t / (t + splat(T(2))), x);
@@ -218,14 +218,14 @@ NN_INLINE Vec<T> tanh(Vec<T> x) {
 
 // 1 / (1 + exp(-x)); for negative x as exp(x) / (1 + exp(x)), which keeps small results exact to the last.
 template <class T>
-NN_INLINE Vec<T> sigmoid(Vec<T> x) {
+NN_LONG Vec<T> sigmoid(Vec<T> x) {
   const Vec<T> one = splat(T(1));
   const Vec<T> t = exp(-abs(x));
   return select(x < Vec<T>::zero(), t, one) / (one + t);
 }
 
 // x + x P(x^2) up to 1, then 1 - exp(-Q(|x|)).
-NN_INLINE Vec<float> erf(Vec<float> x) {
+NN_LONG Vec<float> erf(Vec<float> x) {
   static constexpr float kSmall[] = {0.128379166f,   -0.376126379f,    0.112837821f,    -0.0268654004f,
                                      0.00522094546f, -0.000848282885f, 0.000112569491f, -9.64151786e-06f};
   static constexpr float kBig[] = {0.000300443062f, 1.12725139f, 0.637883186f, 0.103327245f, -0.0219403785f, 0.00297242845f, -0.00018882216f};
@@ -261,7 +261,7 @@ NN_INLINE Vec<float> cos_reduced(Vec<float> r) {
   return fma(z * z, polynomial(z, kTail), fnma(z, splat(0.5f), splat(1.0f)));
 }
 // sin(x + shift * pi/2) for |x| <= kTrigLimit.
-NN_INLINE Vec<float> sin_shifted(Vec<float> x, int shift) {
+NN_LONG Vec<float> sin_shifted(Vec<float> x, int shift) {
   Vec<int32_t> quadrant;
   const Vec<float> r = reduce_quadrant(x, quadrant);
   quadrant = quadrant + splat(shift);
@@ -279,7 +279,7 @@ NN_INLINE Vec<float> tan_inner(Vec<float> x) {
   return select(x == Vec<float>::zero(), x, select(odd, -c, s) / select(odd, s, c));
 }
 
-NN_INLINE Vec<float> power(Vec<float> x, Vec<float> y) {
+NN_LONG Vec<float> power(Vec<float> x, Vec<float> y) {
   const Vec<float> zero = Vec<float>::zero(), one = splat(1.0f);
   Vec<double> x_first, x_last, y_first, y_last;
   to_double(abs(x), x_first, x_last);

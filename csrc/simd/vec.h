@@ -18,9 +18,24 @@
 #define NN_ALWAYS inline __attribute__((always_inline))
 #define NN_INLINE [[maybe_unused]] static NN_ALWAYS
 
+// NN_UNROLL(n) before a loop unrolls it, NN_LONG marks functions worth a copy at every call, and NN_SMALL_CODE is 1 where fewer variants of a kernel
+// are wanted. Code compiled for size does without all three: it serves CPUs that are slow anyway.
+#define NN_PRAGMA(text) _Pragma(#text)
+#if defined(__OPTIMIZE_SIZE__)
+#define NN_SMALL_CODE 1
+#define NN_UNROLL(n)
+#define NN_LONG [[maybe_unused]] static __attribute__((noinline))
+#else
+#define NN_SMALL_CODE 0
+#define NN_UNROLL(n) NN_PRAGMA(GCC unroll n)
+#define NN_LONG NN_INLINE
+#endif
+
 #if defined(NN_COMPILE_AVX512)
+#define NN_PARTS_BY_MASK
 #include "simd/vec_avx512.h"
 #elif defined(NN_COMPILE_AVX2)
+#define NN_PARTS_BY_MASK
 #include "simd/vec_avx2.h"
 #elif defined(__x86_64__) && !defined(NN_SIMD_GENERIC)
 #include "simd/vec_sse.h"
@@ -96,20 +111,41 @@ NN_INLINE Vec<T> load(const T* p) {
   native::load(v.r, p);
   return v;
 }
+#if defined(NN_PARTS_BY_MASK)
 template <class T>
 NN_INLINE Vec<T> load_part(const T* p, int n) {
   Vec<T> v;
   native::load_part(v.r, p, n);
   return v;
 }
+#else
+// Without masked loads and stores a part goes through memory: small code for a rare case.
+template <class T>
+NN_INLINE Vec<T> load_part(const T* p, int n) {
+  T lanes[Vec<T>::kLanes] = {};
+  __builtin_memcpy(lanes, p, sizeof(T) * static_cast<size_t>(n));
+  Vec<T> v;
+  native::load(v.r, lanes);
+  return v;
+}
+#endif
 template <class T>
 NN_INLINE void store(T* p, Vec<T> v) {
   native::store(p, v.r);
 }
+#if defined(NN_PARTS_BY_MASK)
 template <class T>
 NN_INLINE void store_part(T* p, Vec<T> v, int n) {
   native::store_part(p, v.r, n);
 }
+#else
+template <class T>
+NN_INLINE void store_part(T* p, Vec<T> v, int n) {
+  T lanes[Vec<T>::kLanes];
+  native::store(lanes, v.r);
+  __builtin_memcpy(p, lanes, sizeof(T) * static_cast<size_t>(n));
+}
+#endif
 // Non-temporal store of float or double; p must be a multiple of 64 bytes. Call stream_fence() before other threads read.
 template <class T>
 NN_INLINE void stream(T* p, Vec<T> v) {
@@ -138,6 +174,41 @@ NN_INLINE Vec<int32_t> load_u16(const uint16_t* p) {
 }
 NN_INLINE void store_u8(uint8_t* p, Vec<int32_t> v) { native::store_u8(p, v.r); }
 NN_INLINE void store_u16(uint16_t* p, Vec<int32_t> v) { native::store_u16(p, v.r); }
+// The first n of 16.
+#if defined(NN_COMPILE_AVX512)
+NN_INLINE Vec<int32_t> load_u8_part(const uint8_t* p, int n) { return {{_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(native::first16(n), p))}}; }
+NN_INLINE Vec<int32_t> load_i8_part(const int8_t* p, int n) { return {{_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(native::first16(n), p))}}; }
+NN_INLINE Vec<int32_t> load_u16_part(const uint16_t* p, int n) { return {{_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(native::first16(n), p))}}; }
+NN_INLINE void store_u8_part(uint8_t* p, Vec<int32_t> v, int n) { _mm512_mask_cvtepi32_storeu_epi8(p, native::first16(n), v.r.r); }
+NN_INLINE void store_u16_part(uint16_t* p, Vec<int32_t> v, int n) { _mm512_mask_cvtepi32_storeu_epi16(p, native::first16(n), v.r.r); }
+#else
+// Calls of memcpy: small code for a rare case.
+NN_INLINE Vec<int32_t> load_u8_part(const uint8_t* p, int n) {
+  uint8_t items[16] = {};
+  __builtin_memcpy(items, p, static_cast<size_t>(n));
+  return load_u8(items);
+}
+NN_INLINE Vec<int32_t> load_i8_part(const int8_t* p, int n) {
+  int8_t items[16] = {};
+  __builtin_memcpy(items, p, static_cast<size_t>(n));
+  return load_i8(items);
+}
+NN_INLINE Vec<int32_t> load_u16_part(const uint16_t* p, int n) {
+  uint16_t items[16] = {};
+  __builtin_memcpy(items, p, 2 * static_cast<size_t>(n));
+  return load_u16(items);
+}
+NN_INLINE void store_u8_part(uint8_t* p, Vec<int32_t> v, int n) {
+  uint8_t items[16];
+  store_u8(items, v);
+  __builtin_memcpy(p, items, static_cast<size_t>(n));
+}
+NN_INLINE void store_u16_part(uint16_t* p, Vec<int32_t> v, int n) {
+  uint16_t items[16];
+  store_u16(items, v);
+  __builtin_memcpy(p, items, 2 * static_cast<size_t>(n));
+}
+#endif
 
 // Arithmetic.
 template <class T>
@@ -335,6 +406,18 @@ NN_INLINE Mask<T> load_mask(const uint8_t* p) {
 template <int n>
 NN_INLINE void store_mask(uint8_t* p, MaskOf<n> m) {
   native::store_mask(p, m.r);
+}
+template <class T>
+NN_INLINE Mask<T> load_mask_part(const uint8_t* p, int n) {
+  uint8_t bytes[16] = {};
+  __builtin_memcpy(bytes, p, static_cast<size_t>(n));
+  return load_mask<T>(bytes);
+}
+template <int lanes>
+NN_INLINE void store_mask_part(uint8_t* p, MaskOf<lanes> m, int n) {
+  uint8_t bytes[16];
+  store_mask(bytes, m);
+  __builtin_memcpy(p, bytes, static_cast<size_t>(n));
 }
 
 // The smaller and the larger; NaN when either is NaN.
