@@ -4,6 +4,7 @@
 // nothing and is never multiplied: a kernel with NaN or infinite weights gives NaN only where a pixel of the image meets them. Every
 // rectangle is computed by tiles of pixels x filters that read pixels through pointers. An input gradient is one such
 // convolution of dy for every phase of the strides, with the kernel turned and transposed.
+#include "kernels/conv2d_few.h"
 #include "kernels/conv2d_plan.h"
 #include "kernels/conv2d_tile.h"
 #include "kernels/gemm_pack.h"
@@ -22,11 +23,6 @@ int64_t panel_width(int64_t columns, int64_t panel) {
   const int64_t left = columns - panel * kPanelColumns;
   return left >= kPanelColumns ? kPanelColumns : (left + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple;
 }
-
-// Pixels of the result: all of [.., ..) in each axis.
-struct Block {
-  int64_t image_begin, image_end, row_begin, row_end, col_begin, col_end;
-};
 
 // Applies an activation that is too large for the tiles to the pixels a tile has just stored.
 template <class T>
@@ -141,9 +137,13 @@ void run_panel(const DensePlan& plan, const DenseConv& conv, const Block& block,
   }
 }
 
+bool run_few_filters(const DensePlan&, const DenseConv&, const Block&, const double*, const double*, int64_t, const double*, double*, double*) {
+  return false;
+}
+
 // Chunk order: convolution, image block, row block, column block, group, panel block.
 template <class T>
-void compute_chunk(const DensePlan& plan, int64_t chunk, const T* x, const T* weights, const T* bias, T* y) {
+void compute_chunk(const DensePlan& plan, int64_t chunk, const T* x, const T* weights, const T* bias, T* y, T* scratch) {
   const int64_t panel_block = chunk % plan.panel_blocks;
   chunk /= plan.panel_blocks;
   const int64_t group = chunk % plan.groups;
@@ -171,6 +171,7 @@ void compute_chunk(const DensePlan& plan, int64_t chunk, const T* x, const T* we
       ldb = panel_width(plan.columns, panel);
     }
     const int64_t filter = group * plan.columns + first;
+    if (plan.few_rows && run_few_filters(plan, conv, block, x + group * plan.depth, b, ldb, bias + filter, y + filter, scratch)) continue;
     run_panel(plan, conv, block, x + group * plan.depth, b, ldb, smaller(plan.columns - first, kPanelColumns), bias + filter, y + filter);
   }
 }
@@ -225,7 +226,7 @@ void run_dense(const void* state, int phase, int64_t begin, int64_t end, const S
   }
   const T* bias = plan.bias ? static_cast<const T*>(args.in[2]) : nullptr;
   for (int64_t chunk = begin; chunk < end; ++chunk) {
-    compute_chunk(plan, chunk, x, plan.in_place ? w : scratch, bias, static_cast<T*>(args.out[0]));
+    compute_chunk(plan, chunk, x, plan.in_place ? w : scratch, bias, static_cast<T*>(args.out[0]), static_cast<T*>(args.thread_scratch));
   }
 }
 

@@ -22,6 +22,13 @@ constexpr int64_t kMostChunks = 48;
 constexpr int64_t kInPlacePixels = 32;
 // Input bytes a chunk may touch: half a second-level cache.
 constexpr int64_t kChunkBytes = 512 * 1024;
+// Up to so many filters, lanes are pixels, given enough channels to make copies by channel pay, and pixels. Bytes of the copies of a band.
+constexpr int64_t kFewFilters = 8;
+constexpr int64_t kFewFiltersDepth = 8;
+constexpr int64_t kFewFiltersPixels = 32;
+constexpr int64_t kFewFiltersCols = 4;
+constexpr int64_t kFewFiltersBytes = 96 * 1024;
+constexpr int64_t kFewFiltersTile = 64;  // the most pixels of a tile
 // Kernel gradients: below this many channels tiles span several taps.
 constexpr int64_t kFewChannels = 8;
 // Pixels accumulated in registers before they are added to dw in memory.
@@ -80,7 +87,36 @@ void place_weights(Prepare& prepare, DensePlan* plan) {
   if (!plan->in_place) prepare.need_scratch(elements * dtype_size(plan->dtype));
 }
 
+// With few filters, lanes are pixels: rows of the image are copied channel by channel.
+void plan_few_filters(Prepare& prepare, DensePlan* plan) {
+  if (plan->dtype != DType::kFloat32 || plan->columns > kFewFilters || plan->depth < kFewFiltersDepth) return;
+  for (int64_t i = 0; i < plan->conv_count; ++i) {
+    if (plan->convs[i].rows.stride != 1 || plan->convs[i].cols.stride != 1) return;
+  }
+  const DenseConv& conv = plan->convs[0];
+  if (conv.out_rows * conv.out_cols < kFewFiltersPixels || conv.out_cols < kFewFiltersCols) return;
+  const int64_t row = conv.out_cols * plan->depth * static_cast<int64_t>(sizeof(float));
+  plan->few_rows = max<int64_t>(kFewFiltersBytes / row, 1);
+  int64_t elements = 0;
+  for (int64_t i = 0; i < plan->conv_count; ++i) {
+    const FewFiltersBand band = few_filters_band(plan->convs[i], min(plan->few_rows, plan->convs[i].out_rows), plan->convs[i].out_cols);
+    elements = max(elements, plan->depth * band.plane + band.beyond + plan->columns * band.sums);
+  }
+  prepare.need_thread_scratch(elements * sizeof(float));
+}
+
 }  // namespace
+
+FewFiltersBand few_filters_band(const DenseConv& conv, int64_t rows, int64_t cols) {
+  const int64_t reach = (conv.taps_cols - 1) * conv.cols.dilation;
+  FewFiltersBand band;
+  band.reach = (conv.taps_rows - 1) * conv.rows.dilation;
+  band.width = cols + reach;
+  band.plane = (rows + band.reach) * band.width + kPanelMultiple;  // a transpose writes whole vectors
+  band.beyond = reach + kFewFiltersTile;
+  band.sums = ceil_div(rows * band.width, kFewFiltersTile) * kFewFiltersTile;
+  return band;
+}
 
 void check_conv_kernel(const Prepare& prepare, const Spec& w, DType dtype) {
   if (w.rank != 4) prepare.fail("the kernel must have rank 4 (rows, columns, channels, filters), got rank %d", w.rank);
@@ -107,6 +143,8 @@ DensePlan* new_dense_plan(Prepare& prepare, int64_t convs, int64_t segments, Con
 }
 
 void lay_out_dense(DenseConv* conv, const ConvAxis& rows, const ConvAxis& cols, int64_t in_channels, const DensePlan& plan, ConvSegment** room) {
+  conv->rows = rows;
+  conv->cols = cols;
   conv->col_in = cols.stride * in_channels;
   conv->row_in = rows.stride * cols.in * in_channels;
   conv->image_in = rows.in * cols.in * in_channels;
@@ -273,6 +311,7 @@ DensePlan* plan_conv2d(Prepare& prepare) {
   plan->ldb = g.filters;
   plan->in_place = packed || (plan->columns % kPanelMultiple == 0 && (same_layout || pixels <= kInPlacePixels));
   place_weights(prepare, plan);
+  plan_few_filters(prepare, plan);
   cut_dense_work(prepare, plan, pixels * g.filters * g.rows.taps * g.cols.taps * plan->depth);
   return plan;
 }
@@ -315,6 +354,7 @@ DensePlan* plan_conv2d_input_grad(Prepare& prepare) {
     conv->image_out = g.rows.in * g.cols.in * g.channels;
   }
   place_weights(prepare, plan);
+  plan_few_filters(prepare, plan);
   cut_dense_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * g.rows.taps * g.cols.taps * plan->columns);
   return plan;
 }

@@ -48,6 +48,7 @@ PhaseAxis phase_axis(const ConvAxis& axis, int64_t phase);
 // A convolution as the tile kernels see it: offsets and steps in elements. Pixel (n, h, w) of the result reads, at tap (r, s), the
 // `depth` elements from origin_in + n * image_in + h * row_in + w * col_in + r * tap_row + s * tap_col.
 struct DenseConv {
+  ConvAxis rows, cols;
   int64_t origin_in, image_in, row_in, col_in, tap_row, tap_col;
   int64_t origin_out, image_out, row_out, col_out;
   int64_t out_rows, out_cols, taps_rows, taps_cols;
@@ -72,6 +73,7 @@ struct DensePlan {
   Activation activation;
   int64_t pack_rows;  // kernel rows of the largest DenseConv: weights are packed by (DenseConv, group, panel, kernel row)
   int64_t image_blocks, row_blocks, col_blocks, panel_blocks;
+  int64_t few_rows;    // rows at a time for tiles whose lanes are pixels, 0: there are filters enough for the others
   int64_t multiplier;  // depthwise only: filters per channel
   int64_t conv_count;
   DenseConv* convs;
@@ -87,6 +89,15 @@ DensePlan* new_dense_plan(Prepare& prepare, int64_t convs, int64_t segments, Con
 void lay_out_dense(DenseConv* conv, const ConvAxis& rows, const ConvAxis& cols, int64_t in_channels, const DensePlan& plan, ConvSegment** room);
 // Cuts `work` multiply-adds into chunks, all convolutions alike, and adds the phases: packing unless in_place, then computing.
 void cut_dense_work(Prepare& prepare, DensePlan* plan, int64_t work);
+
+// Scratch of a band of `rows` x `cols` pixels with few filters, in elements.
+struct FewFiltersBand {
+  int64_t reach, width;  // rows of the image that the band sees beyond its own; columns that it sees
+  int64_t plane;         // of one channel
+  int64_t beyond;        // behind the last plane, which tiles read past
+  int64_t sums;          // of one filter
+};
+FewFiltersBand few_filters_band(const DenseConv& conv, int64_t rows, int64_t cols);
 
 // Fill a new state, ask for scratch and add the phases: packing unless in_place, then computing.
 DensePlan* plan_conv2d(Prepare& prepare);

@@ -159,6 +159,35 @@ TEST(conv2d_never_multiplies_padding) {
   for (int64_t pixel = 0; pixel < 9; ++pixel) EXPECT_EQ(std::isnan(y.at<float>(pixel * 16)), pixel / 3 > 0 && pixel % 3 > 0);
 }
 
+// The same with few filters, where lanes are pixels; and an infinite pixel reaches its neighbours only.
+TEST(conv2d_with_few_filters_never_multiplies_padding) {
+  for (const int64_t k : {1, 3, 8}) {
+    const ConvCase p = {1, 9, 8, 16, k, 3, 3, 1, 1, 1, 1, 1, {1, 1, 1, 1}};
+    const Buffer x = random_buffer(p.x(), 1, 0.5, 1.0), w = random_buffer(p.kernel(), 2, 0.5, 1.0), finite = random_buffer(p.kernel(), 2, 0.5, 1.0);
+    w.at<float>(0) = NAN;  // tap (0, 0)
+    const Buffer y = run_every_way("conv2d", {x, w}, {p.y()}, p.attributes())[0];
+    for (int64_t pixel = 0; pixel < 72; ++pixel) EXPECT_EQ(std::isnan(y.at<float>(pixel * k)), pixel / 8 > 0 && pixel % 8 > 0);
+    x.at<float>((4 * 8 + 7) * 16) = INFINITY;
+    const Buffer reached = run_every_way("conv2d", {x, finite}, {p.y()}, p.attributes())[0];
+    for (int64_t pixel = 0; pixel < 72; ++pixel) {
+      EXPECT_EQ(std::isfinite(reached.at<float>(pixel * k)), pixel / 8 < 3 || pixel / 8 > 5 || pixel % 8 < 6);
+    }
+  }
+}
+
+// Sizes of several bands, and the strides, paddings and activations of last layers of generators and autoencoders.
+TEST(conv2d_with_few_filters_in_bands) {
+  for (const ConvCase& p : {ConvCase{2, 40, 41, 64, 3, 3, 3, 1, 1, 1, 1, 1, {1, 1, 1, 1}}, ConvCase{1, 50, 60, 40, 1, 5, 5, 1, 1, 2, 1, 1, {4, 4, 2, 2}},
+                            ConvCase{2, 28, 28, 1, 64, 5, 5, 2, 2, 1, 1, 1, {1, 2, 1, 2}}, ConvCase{1, 33, 64, 3, 48, 4, 4, 2, 2, 1, 1, 1, {1, 1, 1, 1}},
+                            ConvCase{1, 1, 700, 5, 32, 1, 7, 1, 1, 1, 1, 1, {0, 0, 3, 3}}}) {
+    const Buffer x = random_buffer(p.x(), 1), w = random_buffer(p.kernel(), 2), dy = random_buffer(p.y(), 3);
+    expect_close(p, "conv2d", run_every_way("conv2d", {x, w}, {p.y()}, p.attributes())[0], expected_forward(p, x, w));
+    expect_close(p, "conv2d_input_grad", run_every_way("conv2d_input_grad", {dy, w}, {p.x()}, p.attributes())[0], expected_input_grad(p, dy, w));
+    expect_close(p, "conv2d_kernel_grad", run_every_way("conv2d_kernel_grad", {x, dy}, {p.kernel()}, p.attributes())[0],
+                 expected_kernel_grad(p, x, dy));
+  }
+}
+
 // Sums of 200,000 terms of one sign: a single accumulator would be wrong in the third digit of the error bound used here.
 TEST(conv2d_kernel_grad_adds_long_sums_in_levels) {
   const ConvCase p = {8, 160, 160, 1, 16, 1, 1, 1, 1, 1, 1, 1, {0, 0, 0, 0}};
