@@ -94,7 +94,22 @@ def mobilenet():
     return model, torch.randn(1024, 3, 64, 64), labels(10, 1024), 64, functional.cross_entropy, torch.optim.Adam
 
 
-WORKLOADS = {f.__name__: f for f in (tiny_mlp, mnist_mlp, seed_cnn, resnet20, wide_conv, mobilenet)}
+class Mean(nn.Module):
+    """The mean over tokens."""
+
+    def forward(self, x):
+        return x.mean(1)
+
+
+def encoder():
+    def block():
+        return nn.TransformerEncoderLayer(256, 4, 1024, dropout=0.0, activation="gelu", batch_first=True, norm_first=True)
+
+    model = nn.Sequential(block(), block(), Mean(), nn.Linear(256, 10))
+    return model, torch.randn(256, 128, 256), labels(10, 256), 16, functional.cross_entropy, torch.optim.Adam
+
+
+WORKLOADS = {f.__name__: f for f in (tiny_mlp, mnist_mlp, seed_cnn, resnet20, wide_conv, mobilenet, encoder)}
 
 
 def train_epoch(run, optimizer, loss_function, x, y, batch):

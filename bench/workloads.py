@@ -108,7 +108,22 @@ def mobilenet():
     return model, normal(1024, 64, 64, 3), labels(10, 1024), 64
 
 
-WORKLOADS = {f.__name__: f for f in (tiny_mlp, mnist_mlp, seed_cnn, resnet20, wide_conv, mobilenet)}
+def encoder():
+    def block(x):
+        y = layers.LayerNormalization(epsilon=1e-5)(x)
+        x = layers.Add()([x, layers.MultiHeadAttention(4, 64)(y, y)])
+        y = layers.LayerNormalization(epsilon=1e-5)(x)
+        return layers.Add()([x, layers.Dense(256)(layers.Dense(1024, activation="gelu")(y))])
+
+    inputs = keras.Input((128, 256))
+    x = block(block(inputs))
+    outputs = layers.Dense(10, activation="softmax")(layers.GlobalAveragePooling1D()(x))
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model, normal(256, 128, 256), labels(10, 256), 16
+
+
+WORKLOADS = {f.__name__: f for f in (tiny_mlp, mnist_mlp, seed_cnn, resnet20, wide_conv, mobilenet, encoder)}
 
 
 class Clock(keras.callbacks.Callback):
