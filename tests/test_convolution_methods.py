@@ -82,8 +82,8 @@ def test_eager_compiled_and_packed_have_the_same_bits(kernel):
 
 
 def test_packed_weights_follow_assignments():
-    model = nnlite.Sequential([nnlite.Input((8, 8, 16)), layers.Conv2D(16, 3)])
-    x = normal(2, 8, 8, 16)
+    model = nnlite.Sequential([nnlite.Input((14, 14, 16)), layers.Conv2D(16, 3)])
+    x = normal(2, 14, 14, 16)
     before = model.predict(x, verbose=0)
     kernel, bias = model.get_weights()
     model.set_weights([2 * kernel, bias])
@@ -91,8 +91,8 @@ def test_packed_weights_follow_assignments():
 
 
 def test_inference_plans_transform_weights_outside_of_the_hot_path():
-    model = nnlite.Sequential([nnlite.Input((8, 8, 16)), layers.Conv2D(16, 3)])
-    model.predict(normal(2, 8, 8, 16), verbose=0)
+    model = nnlite.Sequential([nnlite.Input((14, 14, 16)), layers.Conv2D(16, 3)])
+    model.predict(normal(2, 14, 14, 16), verbose=0)
     (step,) = model._step_cache._steps.values()
     graph = step.runner.graph
     assert [s.op.name for s in graph.prologue] == ["winograd_pack"]

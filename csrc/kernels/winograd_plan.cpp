@@ -25,6 +25,8 @@ constexpr int64_t kMostBlockTiles = 48, kFewestBlockTiles = 12;
 constexpr int64_t kPieceChannels = 128, kPieceFilters = 128;
 constexpr int64_t kGradBlockTiles = 48;
 constexpr int64_t kRangeTiles = 96, kMostRanges = 8;
+// With fewer channels or filters the tiles of the direct way are as good.
+constexpr int64_t kFewestChannels = 4, kFewestGradFilters = 12;
 
 bool exact(const Prepare& prepare) { return prepare.get_int("exact", 0) != 0; }
 
@@ -72,15 +74,44 @@ WinogradPart winograd_part(int64_t size, int64_t index, int64_t blocks) {
   return {vectors * index / blocks * kPanelMultiple, min(size, vectors * (index + 1) / blocks * kPanelMultiple)};
 }
 
-bool winograd_pays(const ConvGeometry& g) {
+namespace {
+
+// Cycles of a core that does one multiply-add of 16 floats at a time, as measured: transforming 16 channels or filters of one tile, or 16 weights; and
+// how many images share transformed weights, as a guess, because the choice must not depend on the batch.
+constexpr double kTileCycles = 260, kWeightCycles = 150, kImages = 8;
+// What Winograd must save to be worth its larger rounding errors.
+constexpr double kSaving = 0.85;
+
+// Pairs of output and tap inside the image: what the direct way multiplies.
+int64_t products(const ConvAxis& axis) {
+  int64_t count = 0;
+  for (int64_t tap = 0; tap < axis.taps; ++tap) {
+    int64_t begin, end;
+    valid_outputs(axis, tap, &begin, &end);
+    count += end - begin;
+  }
+  return count;
+}
+
+// Whether tiles that cover out_rows x out_cols are cheaper than the direct products. `depth` channels are read for each of `columns` written.
+bool pays(const ConvGeometry& g, int64_t out_rows, int64_t out_cols, int64_t depth, int64_t columns) {
   if (g.dtype != DType::kFloat32 || g.groups != 1 || g.rows.taps != g.cols.taps || (g.rows.taps != 3 && g.rows.taps != 5)) return false;
   for (const ConvAxis* axis : {&g.rows, &g.cols}) {
     if (axis->stride != 1 || axis->dilation != 1) return false;
   }
-  if (g.channels < 16 || g.filters < 16 || g.rows.out < 1 || g.cols.out < 1) return false;
-  const WinogradGrid grid = grid_of(1, g.rows.out, g.cols.out, g.rows.taps);
-  return grid.tiles * kWinogradPoints * 3 < g.rows.out * g.cols.out * g.rows.taps * g.cols.taps * 2;
+  if (depth < kFewestChannels || columns < kFewestChannels || g.rows.out < 1 || g.cols.out < 1) return false;
+  const int64_t column_vectors = ceil_div(columns, kPanelMultiple), vectors = ceil_div(depth, kPanelMultiple) + column_vectors;
+  const int64_t pairs = depth * column_vectors, tiles = grid_of(1, out_rows, out_cols, g.rows.taps).tiles;
+  const double direct = static_cast<double>(products(g.rows) * products(g.cols) * pairs);
+  const double multiplying = static_cast<double>(tiles * kWinogradPoints * pairs), transforming = kTileCycles * static_cast<double>(tiles * vectors);
+  return multiplying + transforming + kWeightCycles / kImages * static_cast<double>(pairs) < kSaving * direct;
 }
+
+}  // namespace
+
+bool winograd_pays(const ConvGeometry& g) { return pays(g, g.rows.out, g.cols.out, g.channels, g.filters); }
+
+bool winograd_input_grad_pays(const ConvGeometry& g) { return pays(g, g.rows.in, g.cols.in, g.filters, g.channels); }
 
 int64_t winograd_packed_size(int64_t channels, int64_t filters) { return kWinogradPoints * (channels * whole_vectors(filters) + kSkew); }
 
@@ -123,7 +154,7 @@ WinogradPlan* plan_winograd_input_grad(Prepare& prepare) {
   const Spec &dy = prepare.input(0), &w = prepare.input(1), &dx = prepare.output(0);
   if (w.rank != 4 || w.dtype != dy.dtype || !may_pay(prepare, dx, dy, w.dims)) return nullptr;
   const ConvGeometry g = read_conv_geometry(prepare, dx, dy, w.dims, 1);
-  if (!winograd_pays(g)) return nullptr;
+  if (!winograd_input_grad_pays(g)) return nullptr;
   auto* plan = static_cast<WinogradPlan*>(prepare.new_state(sizeof(WinogradPlan)));
   plan->in = {g.rows.out, g.cols.out, g.filters, g.rows.taps - 1 - g.rows.pad, g.cols.taps - 1 - g.cols.pad};
   plan->grid = grid_of(g.batch, g.rows.in, g.cols.in, g.rows.taps);
@@ -164,7 +195,7 @@ WinogradKernelGradPlan* plan_winograd_kernel_grad(Prepare& prepare) {
   const Spec &x = prepare.input(0), &dy = prepare.input(1), &dw = prepare.output(0);
   if (dw.rank != 4 || dw.dtype != x.dtype || !may_pay(prepare, x, dy, dw.dims)) return nullptr;
   const ConvGeometry g = read_conv_geometry(prepare, x, dy, dw.dims, 1);
-  if (!winograd_pays(g) || g.batch == 0) return nullptr;
+  if (!winograd_pays(g) || g.batch == 0 || g.filters < kFewestGradFilters) return nullptr;
   auto* plan = static_cast<WinogradKernelGradPlan*>(prepare.new_state(sizeof(WinogradKernelGradPlan)));
   plan->in = {g.rows.in, g.cols.in, g.channels, g.rows.pad, g.cols.pad};
   plan->out = {g.rows.out, g.cols.out, g.filters, 0, 0};

@@ -60,14 +60,16 @@ struct WinogradPart {
 };
 WinogradPart winograd_part(int64_t size, int64_t index, int64_t blocks);
 
-// Whether a convolution (by its forward geometry) gains: stride 1, 3 x 3 or 5 x 5 taps, enough channels and filters, and little waste at the edges.
+// Whether a convolution and its kernel gradient, or its input gradient, gain, by the forward geometry: stride 1, 3 x 3 or 5 x 5 taps, enough channels
+// and filters, and little waste at the edges. The batch does not count.
 bool winograd_pays(const ConvGeometry& g);
+bool winograd_input_grad_pays(const ConvGeometry& g);
 
 // Elements of the transformed weights: for each of 36 points [panels of 64 filters][channels][filters of the panel], then 16 zeros.
 int64_t winograd_packed_size(int64_t channels, int64_t filters);
 
 // Fill a new state, ask for scratch and add the phases (transforming weights unless packed, then computing) if this call is for Winograd; otherwise
-// return null and leave `prepare` as it was. `need_exact`: attribute `exact` turns them off.
+// return null and leave `prepare` as it was. The attribute `exact` turns Winograd off.
 WinogradPlan* plan_winograd(Prepare& prepare);
 WinogradPlan* plan_winograd_input_grad(Prepare& prepare);
 WinogradKernelGradPlan* plan_winograd_kernel_grad(Prepare& prepare);
