@@ -1,5 +1,5 @@
-// The convolutions of well-known networks in all three passes: residual networks, MobileNet, generators with transposed convolutions, U-Net, networks on
-// sequences (images of one row), grouped convolutions. A transposed convolution is the input gradient of the convolution that shrinks its
+// The convolutions of well-known networks in all three passes: residual networks, MobileNet, generators with transposed convolutions, U-Net,
+// networks on sequences (images of one row), grouped convolutions. A transposed convolution is the input gradient of the convolution that shrinks its
 // result, so its forward pass stands under conv2d_input_grad.
 #include <algorithm>
 
@@ -25,8 +25,8 @@ int64_t missing(int64_t size, int64_t out, int64_t taps, int64_t stride, bool sa
 
 std::string describe(const Layer& p, const std::string& kernel) {
   const auto text = [](int64_t v) { return std::to_string(v); };
-  std::string name = std::string(p.net) + " " + kernel.substr(kernel.find('_') == std::string::npos ? 0 : kernel.find('_') + 1) + " " + text(p.batch) + "x" +
-                     text(p.rows) + "x" + text(p.cols) + "x" + text(p.channels) + "->" + text(p.filters) + " " + text(p.kernel_rows) + "x" +
+  const std::string pass = kernel == "conv2d" ? kernel : kernel.substr(kernel.find('_') + 1);
+  std::string name = std::string(p.net) + " " + pass + " " + text(p.batch) + "x" + text(p.rows) + "x" + text(p.cols) + "x" + text(p.channels) + "->" + text(p.filters) + " " + text(p.kernel_rows) + "x" +
                      text(p.kernel_cols);
   if (p.stride > 1) name += "/" + text(p.stride);
   if (p.groups == kDepthwise) name += " depthwise";
@@ -38,7 +38,8 @@ Case layer_case(const Layer& p, const std::string& kernel) {
   const bool depthwise = p.groups == kDepthwise;
   const int64_t row_stride = p.rows == 1 ? 1 : p.stride;
   const int64_t out_rows = shrunk(p.rows, p.kernel_rows, row_stride, p.same), out_cols = shrunk(p.cols, p.kernel_cols, p.stride, p.same);
-  const int64_t rows = missing(p.rows, out_rows, p.kernel_rows, row_stride, p.same), cols = missing(p.cols, out_cols, p.kernel_cols, p.stride, p.same);
+  const int64_t rows = missing(p.rows, out_rows, p.kernel_rows, row_stride, p.same);
+  const int64_t cols = missing(p.cols, out_cols, p.kernel_cols, p.stride, p.same);
   const Spec x = make_spec({p.batch, p.rows, p.cols, p.channels}), y = make_spec({p.batch, out_rows, out_cols, p.filters});
   const int64_t depth = depthwise ? p.channels : p.channels / p.groups;
   const Spec w = make_spec({p.kernel_rows, p.kernel_cols, depth, depthwise ? p.filters / p.channels : p.filters});

@@ -1,6 +1,6 @@
 // Convolutions with few filters, such as the last layer of a generator or of an autoencoder. A vector of filters would be mostly empty, so the
-// rows of the image that a band of pixels sees are transposed to one plane for each channel, with zeros for padding; on planes every tap is a shift, and
-// lanes are neighbouring pixels. The order of operations for one element is that of the other tiles: tap rows, tap columns, channels. Zeros
+// rows of the image that a band of pixels sees are transposed to one plane for each channel, with zeros for padding; on planes every tap is a
+// shift, and lanes are neighbouring pixels. The order of operations for one element is that of the other tiles: tap rows, tap columns, channels. Zeros
 // of padding add nothing as long as the weights are finite.
 #include "kernels/conv2d_few.h"
 
@@ -144,7 +144,8 @@ bool run_few_filters(const DensePlan&, const DenseConv&, const Block&, const flo
 #else
 bool run_few_filters(const DensePlan& plan, const DenseConv& conv, const Block& block, const float* in, const float* weights, int64_t ldb,
                      const float* bias, float* out, float* scratch) {
-  if (plan.columns > kMostFilters || conv.taps_rows * conv.taps_cols == 0 || !all_finite(weights, conv.taps_rows * conv.taps_cols * plan.depth, ldb, plan.columns)) return false;
+  const int64_t taps = conv.taps_rows * conv.taps_cols;
+  if (plan.columns > kMostFilters || taps == 0 || !all_finite(weights, taps * plan.depth, ldb, plan.columns)) return false;
   const FewFiltersBand size = few_filters_band(conv, smaller(plan.few_rows, block.row_end - block.row_begin), block.col_end - block.col_begin);
   for (int64_t i = 0; i < plan.depth * size.plane + size.beyond; ++i) scratch[i] = 0;
   for (int64_t n = block.image_begin; n < block.image_end; ++n) {

@@ -4,6 +4,7 @@
 // every phase of the strides. A tile is some pixels of a row or column times one register of channels; for 3 x 3 taps at stride 1 or 2 it is up
 // to two rows of four pixels, and every loaded pixel serves all taps that see it. The input gradient of 3 x 3 taps at stride 2 computes all four
 // phases of a pixel from the same loads. One accumulator per element, taps in row-major order, whatever the tile's shape.
+#include "kernels/depthwise_joint.h"
 #include "kernels/depthwise_plan.h"
 #include "kernels/depthwise_tile.h"
 #include "simd/math.h"
@@ -12,9 +13,7 @@ namespace nnlite::NN_ISA {
 namespace depthwise {
 namespace {
 
-constexpr int64_t kChannelBlock = 64;  // channels that a row of tiles works on at once: what they read stays in the first cache
 constexpr int64_t kRowBlock = 8;       // rows whose edges follow right after their middle, while they are in the second cache
-constexpr int64_t kJointPixels = 8;    // pixels of dy of a joint tile
 #if defined(NN_COMPILE_BASELINE)
 constexpr int kMostPixels = 2, kSlidingRows = 0;  // 9 weights would not fit its registers
 #elif defined(NN_COMPILE_AVX2)
@@ -172,11 +171,6 @@ TileFunction<float> find_sliding_tile(const float*, int64_t, int64_t, bool, bool
 #endif
 TileFunction<double> find_sliding_tile(const double*, int64_t, int64_t, bool, bool) { return nullptr; }
 
-// Pixels of the result that see the same taps.
-struct Rectangle {
-  int64_t row_begin, row_end, col_begin, col_end;
-};
-
 // Activations too large for the tiles, on what was just stored.
 template <class T>
 void activate(Activation activation, const DenseConv& conv, const Rectangle& part, int64_t begin, int64_t end, T* out) {
@@ -249,8 +243,8 @@ bool slides(const DenseConv& conv, int64_t tap_rows, int64_t tap_cols) {
 
 // One rectangle of one image; `tile` has the channels and what does not depend on the rectangle.
 template <class T>
-void run_rectangle(const DepthwisePlan& plan, const DenseConv& conv, const ConvSegment& row, const ConvSegment& col, const Rectangle& part, const T* in,
-                   const T* weights, T* out, Tile<T> tile) {
+void run_rectangle(const DepthwisePlan& plan, const DenseConv& conv, const ConvSegment& row, const ConvSegment& col, const Rectangle& part,
+                   const T* in, const T* weights, T* out, Tile<T> tile) {
   tile.tap_rows = row.tap_end - row.tap_begin;
   tile.tap_cols = col.tap_end - col.tap_begin;
   tile.weights = weights + conv.weights + row.tap_begin * conv.weight_row + col.tap_begin * conv.weight_col;
@@ -292,100 +286,6 @@ void run_block(const DepthwisePlan& plan, const DenseConv& conv, const Rectangle
     }
   }
 }
-
-#if !defined(NN_COMPILE_BASELINE)
-// Pixels of dy along a row, each of which completes 2 x 2 pixels of dx.
-struct JointTile {
-  const float* dy;  // the first of two rows and columns that meet
-  float* dx;        // the first of two rows and columns
-  int64_t dy_row, dy_col, dx_row, dx_col, pixels;
-  const float* weights;
-  int64_t weight_row, weight_col, begin, end;
-};
-
-template <bool kExists>
-NN_INLINE Reg<float> add_product(Reg<float> sum, Reg<float> x, Reg<float> w) {
-  return kExists ? fma(x, w, sum) : sum;
-}
-
-// Along an axis, one of the two outputs gets the taps 2 and 0 of both inputs, the other one tap 1 of one of them: with odd padding the first output
-// that of the first input, else the second output that of the second input. At an edge that input is the only one there is.
-template <bool kOddRow, bool kOddCol, bool kRowEdge, bool kColEdge>
-__attribute__((noinline)) void run_joint_tile(const JointTile& tile) {
-  constexpr bool kTop = !kRowEdge || kOddRow, kBottom = !kRowEdge || !kOddRow, kLeft = !kColEdge || kOddCol, kRight = !kColEdge || !kOddCol;
-  const auto run = [&](const auto& lanes) NN_LAMBDA_INLINE {
-    Reg<float> w[3][3];
-#pragma GCC unroll 3
-    for (int r = 0; r < 3; ++r) {
-#pragma GCC unroll 3
-      for (int s = 0; s < 3; ++s) w[r][s] = lanes.own(tile.weights + r * tile.weight_row + s * tile.weight_col);
-    }
-    constexpr int kFar = kOddRow, kFarCol = kOddCol;  // where the output with two taps lies
-    const Reg<float> zero = Reg<float>::zero();
-    const int64_t dy_col = tile.dy_col, dx_col = tile.dx_col;
-    const float *top = tile.dy, *bottom = top + tile.dy_row;
-    float *twice = tile.dx + kFar * tile.dx_row, *once = tile.dx + (1 - kFar) * tile.dx_row;
-#pragma GCC unroll 1
-    for (int64_t n = tile.pixels; n > 0; --n) {
-      const Reg<float> a = kTop && kLeft ? lanes.own(top) : zero, b = kTop && kRight ? lanes.own(top + dy_col) : zero;
-      const Reg<float> c = kBottom && kLeft ? lanes.own(bottom) : zero, d = kBottom && kRight ? lanes.own(bottom + dy_col) : zero;
-      const Reg<float> first = add_product<kTop && kRight>(add_product<kTop && kLeft>(zero, a, w[2][2]), b, w[2][0]);
-      lanes.put(twice + kFarCol * dx_col, add_product<kBottom && kRight>(add_product<kBottom && kLeft>(first, c, w[0][2]), d, w[0][0]));
-      const Reg<float> second = add_product<kTop>(zero, kOddCol ? a : b, w[2][1]);
-      lanes.put(twice + (1 - kFarCol) * dx_col, add_product<kBottom>(second, kOddCol ? c : d, w[0][1]));
-      const Reg<float> left = kOddRow ? a : c, right = kOddRow ? b : d;
-      lanes.put(once + kFarCol * dx_col, add_product<kRight>(add_product<kLeft>(zero, left, w[1][2]), right, w[1][0]));
-      lanes.put(once + (1 - kFarCol) * dx_col, fma(kOddCol ? left : right, w[1][1], zero));
-      top += dy_col;
-      bottom += dy_col;
-      twice += 2 * dx_col;
-      once += 2 * dx_col;
-    }
-  };
-  for_lanes<float, false>(tile.begin, tile.end, nullptr, run);
-}
-
-using JointFunction = void (*)(const JointTile& tile);
-template <bool kOddRow, bool kOddCol>
-JointFunction find_joint_edge(bool row_edge, bool col_edge) {
-  if (row_edge) return col_edge ? run_joint_tile<kOddRow, kOddCol, true, true> : run_joint_tile<kOddRow, kOddCol, true, false>;
-  return col_edge ? run_joint_tile<kOddRow, kOddCol, false, true> : run_joint_tile<kOddRow, kOddCol, false, false>;
-}
-JointFunction find_joint_tile(const JointPhases& joint, bool row_edge, bool col_edge) {
-  if (joint.rows.odd) return joint.cols.odd ? find_joint_edge<true, true>(row_edge, col_edge) : find_joint_edge<true, false>(row_edge, col_edge);
-  return joint.cols.odd ? find_joint_edge<false, true>(row_edge, col_edge) : find_joint_edge<false, false>(row_edge, col_edge);
-}
-
-// Pixels of all four phases; `block` counts pairs of rows and columns of dx.
-void run_joint(const DepthwisePlan& plan, const Rectangle& block, int64_t begin, int64_t end, const float* dy, const float* weights, float* dx) {
-  const DenseConv& conv = plan.convs[0];
-  const JointPhases& joint = plan.joint;
-  JointTile tile = {};
-  tile.dy_col = conv.col_in;
-  tile.dy_row = conv.row_in;
-  tile.dx_col = conv.col_out / 2;
-  tile.dx_row = conv.row_out / 2;
-  tile.weights = weights;
-  tile.weight_col = plan.columns;
-  tile.weight_row = 3 * plan.columns;
-  for (int64_t h = block.row_begin; h < block.row_end; ++h) {
-    for (tile.begin = begin; tile.begin < end; tile.begin = tile.end) {
-      tile.end = smaller(tile.begin + kChannelBlock, end);
-      for (int64_t w = block.col_begin; w < block.col_end; w += tile.pixels) {
-        const bool edge = w == joint.cols.edge;
-        const int64_t end_col = joint.cols.edge > w ? smaller(block.col_end, joint.cols.edge) : block.col_end;
-        tile.pixels = edge ? 1 : smaller(kJointPixels, end_col - w);
-        tile.dy = dy + (h + joint.rows.shift) * tile.dy_row + (w + joint.cols.shift) * tile.dy_col;
-        tile.dx = dx + 2 * (h * tile.dx_row + w * tile.dx_col);
-        find_joint_tile(joint, h == joint.rows.edge, edge)(tile);
-      }
-    }
-  }
-}
-#else
-void run_joint(const DepthwisePlan&, const Rectangle&, int64_t, int64_t, const float*, const float*, float*) {}
-#endif
-void run_joint(const DepthwisePlan&, const Rectangle&, int64_t, int64_t, const double*, const double*, double*) {}
 
 // Rows [first, last) of every phase of one image, filters [begin, end).
 template <class T>

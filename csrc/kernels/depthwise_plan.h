@@ -8,8 +8,8 @@
 namespace nnlite {
 
 // One axis of an input gradient whose phases are computed together: pair i of outputs reads dy at i + shift and i + shift + 1, and all pairs
-// [begin, end) exist; of the pair `edge` (-1: none) only that input exists which the output with one tap reads. `odd`: the first output of a pair gets one
-// tap and the second two, else the other way round.
+// [begin, end) exist; of the pair `edge` (-1: none) only that input exists which the output with one tap reads. `odd`: the first output of a
+// pair gets one tap and the second two, else the other way round.
 struct JointAxis {
   int64_t begin, end, shift, edge;
   bool odd;

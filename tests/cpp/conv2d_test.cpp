@@ -177,9 +177,10 @@ TEST(conv2d_with_few_filters_never_multiplies_padding) {
 
 // Sizes of several bands, and the strides, paddings and activations of last layers of generators and autoencoders.
 TEST(conv2d_with_few_filters_in_bands) {
-  for (const ConvCase& p : {ConvCase{2, 40, 41, 64, 3, 3, 3, 1, 1, 1, 1, 1, {1, 1, 1, 1}}, ConvCase{1, 50, 60, 40, 1, 5, 5, 1, 1, 2, 1, 1, {4, 4, 2, 2}},
-                            ConvCase{2, 28, 28, 1, 64, 5, 5, 2, 2, 1, 1, 1, {1, 2, 1, 2}}, ConvCase{1, 33, 64, 3, 48, 4, 4, 2, 2, 1, 1, 1, {1, 1, 1, 1}},
-                            ConvCase{1, 1, 700, 5, 32, 1, 7, 1, 1, 1, 1, 1, {0, 0, 3, 3}}}) {
+  const ConvCase cases[] = {{2, 40, 41, 64, 3, 3, 3, 1, 1, 1, 1, 1, {1, 1, 1, 1}}, {1, 50, 60, 40, 1, 5, 5, 1, 1, 2, 1, 1, {4, 4, 2, 2}},
+                            {2, 28, 28, 1, 64, 5, 5, 2, 2, 1, 1, 1, {1, 2, 1, 2}}, {1, 33, 64, 3, 48, 4, 4, 2, 2, 1, 1, 1, {1, 1, 1, 1}},
+                            {1, 1, 700, 5, 32, 1, 7, 1, 1, 1, 1, 1, {0, 0, 3, 3}}};
+  for (const ConvCase& p : cases) {
     const Buffer x = random_buffer(p.x(), 1), w = random_buffer(p.kernel(), 2), dy = random_buffer(p.y(), 3);
     expect_close(p, "conv2d", run_every_way("conv2d", {x, w}, {p.y()}, p.attributes())[0], expected_forward(p, x, w));
     expect_close(p, "conv2d_input_grad", run_every_way("conv2d_input_grad", {dy, w}, {p.x()}, p.attributes())[0], expected_input_grad(p, dy, w));

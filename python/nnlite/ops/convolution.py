@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from nnlite import config
-from nnlite.ops import conv2d as primitives, elementwise as e, movement, pool
+from nnlite.ops import conv2d as primitives, movement, pool
 from nnlite.ops._convert import float_pair, to_float, to_tensor
 from nnlite.ops._public import public
-from nnlite.ops._windows import output_size, same_padding
+from nnlite.ops._volumes import conv_transpose_volume, conv_volume, depthwise_conv_volume
+from nnlite.ops._windows import same_padding
 from nnlite.ops.manipulation import moveaxis
 from nnlite.tensor import Tensor
 
@@ -65,7 +66,8 @@ def _check_kernel(name: str, kernel: Tensor, n: int) -> None:
         raise ValueError(f"{name}() on {n} spatial axes takes a kernel of {n + 2} axes; received kernel shape {kernel.spec.shape}.")
 
 
-def _convolved(name: str, op, inputs, kernel, strides, padding, data_format, dilation_rate, **attributes):
+def _convolved(name: str, op, volume, inputs, kernel, strides, padding, data_format, dilation_rate, **attributes):
+    """`op` on images, or on lines as images of height 1; `volume` on three spatial axes."""
     x, w = float_pair(inputs, kernel)
     data_format = _format(name, data_format)
     x = _channels_last(x, data_format)
@@ -74,7 +76,7 @@ def _convolved(name: str, op, inputs, kernel, strides, padding, data_format, dil
     strides, dilation = _each(name, "strides", strides, n), _each(name, "dilation_rate", dilation_rate, n)
     pads = _paddings(name, padding, x.spec.shape[1:-1], w.spec.shape[:n], strides, dilation)
     if n == 3:
-        return _back(_volume(op, x, w, strides, pads, dilation, attributes), data_format)
+        return _back(volume(x, w, strides, pads, dilation, **attributes), data_format)
     if n == 1:
         x, w = _image(x), movement.reshape(w, shape=(1, *w.spec.shape))
         strides, dilation, pads = (1, *strides), (1, *dilation), [(0, 0), *pads]
@@ -82,24 +84,12 @@ def _convolved(name: str, op, inputs, kernel, strides, padding, data_format, dil
     return _back(_line(y) if n == 1 else y, data_format)
 
 
-def _volume(op, x: Tensor, w: Tensor, strides, pads, dilation, attributes) -> Tensor:
-    """Three spatial axes: a sum over kernel planes of image convolutions with depth folded into the batch."""
-    zeros = (0,) * 5
-    x = movement.pad(x, low=(0, pads[0][0], 0, 0, 0), high=(0, pads[0][1], 0, 0, 0), interior=zeros, value=0.0)
-    n, depth, h, width, c = x.spec.shape
-    planes = output_size(depth, w.spec.shape[0], strides[0], 0, 0, dilation[0])
-    total = None
-    for k in range(w.spec.shape[0]):
-        seen = movement.slice_(x, starts=(0, k * dilation[0], 0, 0, 0), sizes=(n, planes, h, width, c), strides=(1, strides[0], 1, 1, 1))
-        plane = movement.reshape(_plane(w, k), shape=w.spec.shape[1:])
-        flat = movement.reshape(seen, shape=(n * planes, h, width, c))
-        part = op(flat, plane, strides=strides[1:], padding=(*pads[1], *pads[2]), dilation=dilation[1:], **attributes)
-        total = part if total is None else e.add(total, part)
-    return movement.reshape(total, shape=(n, planes, *total.spec.shape[1:]))
-
-
-def _plane(w: Tensor, k: int) -> Tensor:
-    return movement.slice_(w, starts=(k, 0, 0, 0, 0), sizes=(1, *w.spec.shape[1:]), strides=(1,) * 5)
+def _grouped_image(x: Tensor, w: Tensor, *, groups: int, **attributes) -> Tensor:
+    """`conv2d`; with one channel in every group that is a depthwise convolution, on the same weights."""
+    rows, cols, per_group, filters = w.spec.shape
+    if groups == 1 or per_group > 1 or filters % groups:
+        return primitives.conv2d(x, w, groups=groups, **attributes)
+    return primitives.depthwise_conv2d(x, movement.reshape(w, shape=(rows, cols, groups, filters // groups)), **attributes)
 
 
 @public
@@ -123,7 +113,9 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
             f"conv() needs kernel [*window, channels / groups, filters]: the input has {channels} channels, the kernel shape is "
             f"{to_tensor(kernel).spec.shape}."
         )
-    return _convolved("conv", primitives.conv2d, inputs, kernel, strides, padding, data_format, dilation_rate, groups=channels // per_group)
+    return _convolved(
+        "conv", _grouped_image, conv_volume, inputs, kernel, strides, padding, data_format, dilation_rate, groups=channels // per_group
+    )
 
 
 def _channels(inputs, data_format) -> int:
@@ -134,7 +126,9 @@ def _channels(inputs, data_format) -> int:
 @public
 def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
     """Convolution of every channel with its own kernels [*window, channels, multiplier]."""
-    return _convolved("depthwise_conv", primitives.depthwise_conv2d, inputs, kernel, strides, padding, data_format, dilation_rate)
+    return _convolved(
+        "depthwise_conv", primitives.depthwise_conv2d, depthwise_conv_volume, inputs, kernel, strides, padding, data_format, dilation_rate
+    )
 
 
 @public
@@ -165,12 +159,12 @@ def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=No
     x = _channels_last(x, data_format)
     n = _spatial("conv_transpose", x)
     _check_kernel("conv_transpose", w, n)
-    if n == 3:
-        return _back(_transposed_volume(x, w, strides, padding, output_padding, dilation_rate), data_format)
     strides, dilation = _each("conv_transpose", "strides", strides, n), _each("conv_transpose", "dilation_rate", dilation_rate, n)
     extra = (None,) * n if output_padding is None else (output_padding,) * n if isinstance(output_padding, int) else tuple(output_padding)
     sizes = [transposed_size(s, k, t, padding, o, d) for s, k, t, o, d in zip(x.spec.shape[1:-1], w.spec.shape, strides, extra, dilation)]
     pads = _transposed_paddings(padding, x.spec.shape[1:-1], sizes, w.spec.shape[:n], strides, dilation)
+    if n == 3:
+        return _back(conv_transpose_volume(x, w, strides, pads, dilation, sizes), data_format)
     if n == 1:
         x, w = _image(x), movement.reshape(w, shape=(1, *w.spec.shape))
         strides, dilation, pads, sizes = (1, *strides), (1, *dilation), [(0, 0), *pads], [1, *sizes]
@@ -189,24 +183,6 @@ def _transposed_paddings(padding, sizes, results, windows, strides, dilation) ->
         missing = max((size - 1) * stride + (window - 1) * rate + 1 - result, 0)
         pads.append((missing // 2, missing - missing // 2))
     return pads
-
-
-def _transposed_volume(x: Tensor, w: Tensor, strides, padding, output_padding, dilation_rate) -> Tensor:
-    """Three spatial axes: `conv` on the input with zeros put between its cells, and the kernel turned around."""
-    strides, dilation = _each("conv_transpose", "strides", strides, 3), _each("conv_transpose", "dilation_rate", dilation_rate, 3)
-    extra = (None,) * 3 if output_padding is None else (output_padding,) * 3 if isinstance(output_padding, int) else tuple(output_padding)
-    sizes = [transposed_size(s, k, t, padding, o, d) for s, k, t, o, d in zip(x.spec.shape[1:-1], w.spec.shape, strides, extra, dilation)]
-    pads = _transposed_paddings(padding, x.spec.shape[1:-1], sizes, w.spec.shape[:3], strides, dilation)
-    low, high, cut = [0], [0], [0]
-    for size, result, window, stride, rate, (before, _) in zip(x.spec.shape[1:-1], sizes, w.spec.shape, strides, dilation, pads):
-        reach = (window - 1) * rate
-        low.append(reach)
-        high.append(max(result + before - ((size - 1) * stride + 1), 0))
-        cut.append(before)
-    spread = movement.pad(x, low=(*low, 0), high=(*high, 0), interior=(0, *[s - 1 for s in strides], 0), value=0.0)
-    turned = movement.transpose(movement.reverse(w, axes=(0, 1, 2)), axes=(0, 1, 2, 4, 3))
-    y = _volume(primitives.conv2d, spread, turned, (1, 1, 1), [(0, 0)] * 3, dilation, {"groups": 1})
-    return movement.slice_(y, starts=(*cut, 0), sizes=(x.spec.shape[0], *sizes, w.spec.shape[3]), strides=(1,) * 5)
 
 
 def _pooled(name: str, op, inputs, pool_size, strides, padding, data_format):
