@@ -16,6 +16,7 @@ struct BatchNormState {
   int64_t block_rows, blocks;   // folded rows a block; the last block may be the left-over rows
   int64_t chunk_blocks, chunk_rows, chunk_channels;
   double epsilon;
+  double low;  // results below it become it: 0 for relu, else minus infinity
   int64_t phase_chunks[3];
   bool whole;  // small: one phase of one chunk
 };
@@ -138,7 +139,7 @@ NN_INLINE void run_phases(const BatchNormState& s, int phase, int64_t begin, int
 }
 
 template <class Item>
-void plan_batch_norm(Prepare& p, const Spec& x, int coefficient_rows, RunFunction run) {
+BatchNormState* plan_batch_norm(Prepare& p, const Spec& x, int coefficient_rows, RunFunction run) {
   using T = NumberOf<Item>;
   BatchNormState* s = static_cast<BatchNormState*>(p.new_state(sizeof(BatchNormState)));
   s->channels = x.dim(-1);
@@ -160,8 +161,12 @@ void plan_batch_norm(Prepare& p, const Spec& x, int coefficient_rows, RunFunctio
   s->phase_chunks[0] = ceil_div(s->blocks, s->chunk_blocks);
   s->phase_chunks[1] = ceil_div(s->channels, s->chunk_channels);
   s->phase_chunks[2] = s->rows / s->chunk_rows + 1;  // the left-over rows go with the last
-  if (s->whole) return p.add_phase(1);
-  for (int64_t chunks : s->phase_chunks) p.add_phase(chunks);
+  if (s->whole) {
+    p.add_phase(1);
+  } else {
+    for (int64_t chunks : s->phase_chunks) p.add_phase(chunks);
+  }
+  return s;
 }
 
 inline void check_channels(const Prepare& p, const Spec& spec, const Spec& x, const char* name) {

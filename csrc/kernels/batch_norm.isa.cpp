@@ -1,6 +1,6 @@
 // batch_norm, training form; see batch_norm.h for the cut.
 //
-//   mean, variance over all rows (biased), y = (x - mean) gamma / sqrt(variance + epsilon) + beta.
+//   mean, variance over all rows (biased), y = (x - mean) gamma / sqrt(variance + epsilon) + beta, or relu of that (activation="relu").
 //
 // Variances are sums of squares around a value near the mean, never a difference of large sums. What the mean loses by rounding to the output's
 // dtype is folded into beta.
@@ -101,6 +101,7 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
   } else {
     Item* y = static_cast<Item*>(args.out[0]);
     const T* coefficients = coefficients_of<T>(s, args.scratch);
+    const Vec<T> low = splat(static_cast<T>(s.low));  // max passes NaN and the sign of zero on
     for_quads<T>(s, begin, end, [=](int64_t at, int64_t row, auto rows, int64_t j, int n, auto flag) __attribute__((always_inline)) {
       constexpr bool kFull = decltype(flag)::kFull;
       const T* c = coefficients + j;
@@ -108,7 +109,7 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
                    shift = load_lanes<kFull>(c + kShift * s.columns, n);
       NN_UNROLL(4)
       for (int r = 0; r < decltype(rows)::kRows; ++r) {
-        store_lanes<kFull>(y + at + r * row, fma(load_lanes<kFull>(x + at + r * row, n) - mean, scale, shift), n);
+        store_lanes<kFull>(y + at + r * row, max(low, fma(load_lanes<kFull>(x + at + r * row, n) - mean, scale, shift)), n);
       }
     });
   }
@@ -127,13 +128,13 @@ void prepare_batch_norm(Prepare& p) {
   check_like(p, p.output(0), x, "y");
   check_channels(p, p.output(1), x, "mean");
   check_channels(p, p.output(2), x, "variance");
-  if (x.dtype == DType::kFloat32) {
-    plan_batch_norm<float>(p, x, 3, run_batch_norm<float>);
-  } else if (x.dtype == DType::kFloat64) {
-    plan_batch_norm<double>(p, x, 3, run_batch_norm<double>);
-  } else {
-    plan_batch_norm<uint16_t>(p, x, 3, run_batch_norm<uint16_t>);
-  }
+  BatchNormState* s = x.dtype == DType::kFloat32   ? plan_batch_norm<float>(p, x, 3, run_batch_norm<float>)
+                      : x.dtype == DType::kFloat64 ? plan_batch_norm<double>(p, x, 3, run_batch_norm<double>)
+                                                   : plan_batch_norm<uint16_t>(p, x, 3, run_batch_norm<uint16_t>);
+  const char* activation = p.get_string("activation", "none");
+  const bool relu = strcmp(activation, "relu") == 0;
+  if (!relu && strcmp(activation, "none") != 0) p.fail("activation must be 'none' or 'relu', got '%s'", activation);
+  s->low = relu ? 0 : -__builtin_inf();
 }
 
 NN_KERNEL("batch_norm", prepare_batch_norm);

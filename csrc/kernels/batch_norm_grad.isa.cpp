@@ -1,6 +1,8 @@
 // The gradient of batch_norm; see batch_norm.h for the cut.
 //
 //   dbeta = sum dy, dgamma = sum dy xhat, dx = gamma rstd (dy - dbeta / n - xhat dgamma / n) with xhat = (x - mean) rstd.
+//
+// Given a sixth input (float32), relu's output, dy is that of relu: it counts where the output is positive.
 #include "kernels/batch_norm.h"
 
 namespace nnlite::NN_ISA {
@@ -8,11 +10,19 @@ namespace {
 
 // dx = a dy + (b (x - mean) + c).
 constexpr int kMean = 0, kOfDy = 1, kOfX = 2, kConstant = 3, kCoefficients = 4;
-constexpr int kX = 0, kDy = 1, kGamma = 2, kMeanInput = 3, kVariance = 4;
+constexpr int kX = 0, kDy = 1, kGamma = 2, kMeanInput = 3, kVariance = 4, kRelu = 5;
+
+// dy at element `at`, or zeros where relu cut.
+template <bool masked, bool full, class Item>
+NN_INLINE Vec<NumberOf<Item>> load_dy(const Item* dy, const Item* relu, int64_t at, int n) {
+  const Vec<NumberOf<Item>> d = load_lanes<full>(dy + at, n), zero = Vec<NumberOf<Item>>::zero();
+  if constexpr (!masked) return d;
+  return select(load_lanes<full>(relu + at, n) > zero, d, zero);
+}
 
 // Sums of dy and dy (x - mean) over every column of a block; `mean` has a value for every column.
-template <class Item, class T>
-void block_sums(const Item* x, const Item* dy, const T* mean, const Block& block, T* dy_out, T* dyx_out) {
+template <bool masked, class Item, class T>
+void block_sums(const Item* x, const Item* dy, const Item* relu, const T* mean, const Block& block, T* dy_out, T* dyx_out) {
   constexpr int kLanes = Vec<T>::kLanes;
   const int64_t stride = block.columns, rows = block.rows;
   for_strips<T>(block.columns, [=](int64_t j, int n, auto strip) __attribute__((always_inline)) {
@@ -25,7 +35,7 @@ void block_sums(const Item* x, const Item* dy, const T* mean, const Block& block
     for (int v = 0; v < S::kVectors; ++v) center[v] = load_lanes<S::kFull>(mean + j + v * kLanes, n);
     for_block_rows<S>(rows, [&](int64_t i, int a, int v) __attribute__((always_inline)) {
       const int64_t at = i * stride + j + v * kLanes;
-      const Vec<T> d = load_lanes<S::kFull>(dy + at, n);
+      const Vec<T> d = load_dy<masked, S::kFull>(dy, relu, at, n);
       sums.v[a] += d;
       products.v[a] = fma(d, load_lanes<S::kFull>(x + at, n) - center[v], products.v[a]);
     });
@@ -51,7 +61,7 @@ const NumberOf<Item>* column_means(const BatchNormState& s, const StepArgs& args
   return all;
 }
 
-template <class Item>
+template <bool masked, class Item>
 void sum_blocks(const BatchNormState& s, int64_t begin, int64_t end, const StepArgs& args) {
   using T = NumberOf<Item>;
   const T* mean = column_means<Item>(s, args);
@@ -59,7 +69,8 @@ void sum_blocks(const BatchNormState& s, int64_t begin, int64_t end, const StepA
     const Block block = block_at(s, b);
     T* partial = partial_of<T>(s, args.scratch, b);
     const Item *x = static_cast<const Item*>(args.in[kX]), *dy = static_cast<const Item*>(args.in[kDy]);
-    block_sums(x + block.start, dy + block.start, mean, block, partial, partial + s.columns);
+    const Item* relu = static_cast<const Item*>(args.in[masked ? kRelu : kDy]);
+    block_sums<masked>(x + block.start, dy + block.start, relu + block.start, mean, block, partial, partial + s.columns);
   }
 }
 
@@ -94,12 +105,13 @@ void combine_sums(const BatchNormState& s, int64_t first, int64_t last, const St
   }
 }
 
-template <class Item>
+template <bool masked, class Item>
 void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, const StepArgs& args) {
   using T = NumberOf<Item>;
-  if (phase == 0) return sum_blocks<Item>(s, begin * s.chunk_blocks, min_of(end * s.chunk_blocks, s.blocks), args);
+  if (phase == 0) return sum_blocks<masked, Item>(s, begin * s.chunk_blocks, min_of(end * s.chunk_blocks, s.blocks), args);
   if (phase == 1) return combine_sums<Item>(s, begin * s.chunk_channels, min_of(end * s.chunk_channels, s.channels), args);
   const Item *x = static_cast<const Item*>(args.in[kX]), *dy = static_cast<const Item*>(args.in[kDy]);
+  const Item* relu = static_cast<const Item*>(args.in[masked ? kRelu : kDy]);
   const T* coefficients = coefficients_of<T>(s, args.scratch);
   Item* dx = static_cast<Item*>(args.out[0]);
   for_quads<T>(s, begin, end, [=](int64_t at, int64_t row, auto rows, int64_t j, int n, auto flag) __attribute__((always_inline)) {
@@ -110,14 +122,14 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
     NN_UNROLL(4)
     for (int r = 0; r < decltype(rows)::kRows; ++r) {
       const Vec<T> d = load_lanes<kFull>(x + at + r * row, n) - mean;
-      store_lanes<kFull>(dx + at + r * row, fma(of_dy, load_lanes<kFull>(dy + at + r * row, n), fma(of_x, d, constant)), n);
+      store_lanes<kFull>(dx + at + r * row, fma(of_dy, load_dy<masked, kFull>(dy, relu, at + r * row, n), fma(of_x, d, constant)), n);
     }
   });
 }
 
-template <class Item>
+template <bool masked, class Item>
 void run_batch_norm_grad(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
-  run_phases(*static_cast<const BatchNormState*>(state), phase, begin, end, args, run_phase<Item>);
+  run_phases(*static_cast<const BatchNormState*>(state), phase, begin, end, args, run_phase<masked, Item>);
 }
 
 void prepare_batch_norm_grad(Prepare& p) {
@@ -130,12 +142,15 @@ void prepare_batch_norm_grad(Prepare& p) {
   check_like(p, p.output(0), x, "dx");
   check_channels(p, p.output(1), x, "dgamma");
   check_channels(p, p.output(2), x, "dbeta");
-  if (x.dtype == DType::kFloat32) {
-    plan_batch_norm<float>(p, x, kCoefficients, run_batch_norm_grad<float>);
-  } else if (x.dtype == DType::kFloat64) {
-    plan_batch_norm<double>(p, x, kCoefficients, run_batch_norm_grad<double>);
-  } else {
-    plan_batch_norm<uint16_t>(p, x, kCoefficients, run_batch_norm_grad<uint16_t>);
+  const bool masked = p.num_inputs() > kRelu;
+  if (masked) check_like(p, p.input(kRelu), x, "relu's output");
+  if (masked && x.dtype != DType::kFloat32) p.fail("relu's output is taken for float32 only, got %s", dtype_name(x.dtype));
+  switch (x.dtype) {
+    case DType::kFloat32:
+      plan_batch_norm<float>(p, x, kCoefficients, masked ? run_batch_norm_grad<true, float> : run_batch_norm_grad<false, float>);
+      break;
+    case DType::kFloat64: plan_batch_norm<double>(p, x, kCoefficients, run_batch_norm_grad<false, double>); break;
+    default: plan_batch_norm<uint16_t>(p, x, kCoefficients, run_batch_norm_grad<false, uint16_t>);
   }
   // One double or float for every channel (column_means): no folded row is longer than four vectors.
   p.need_thread_scratch(static_cast<size_t>(x.dim(-1)) * sizeof(double) + 256);

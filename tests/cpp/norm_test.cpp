@@ -101,6 +101,34 @@ TEST(batch_norm_gradient_of_many_shapes) {
   }
 }
 
+TEST(batch_norm_with_relu_is_relu_of_batch_norm) {
+  for (const auto& [rows, channels] : {std::pair<int64_t, int64_t>{31, 3}, {130, 40}, {5003, 64}}) {
+    const Spec spec = make_spec({rows, channels}), per_channel = make_spec({channels});
+    const Buffer x = random_buffer(spec, 1), gamma = random_buffer(per_channel, 2, -1, 2), beta = random_buffer(per_channel, 3);
+    const std::vector<Spec> outputs = {spec, per_channel, per_channel};
+    Attributes relu = kAttributes;
+    relu["activation"] = std::string("relu");
+    const auto plain = run_kernel("batch_norm", {x, gamma, beta}, outputs, kAttributes), cut = run_every_way("batch_norm", {x, gamma, beta}, outputs, relu);
+    int64_t zeros = 0;
+    for (int64_t i = 0; i < x.size(); ++i) {
+      EXPECT_EQ(cut[0].at<float>(i), std::max(plain[0].at<float>(i), 0.0f));
+      zeros += cut[0].at<float>(i) == 0;
+    }
+    EXPECT(zeros > 0 && zeros < x.size());
+    const Buffer dy = random_buffer(spec, 4), masked(spec);
+    for (int64_t i = 0; i < x.size(); ++i) masked.at<float>(i) = cut[0].at<float>(i) > 0 ? dy.at<float>(i) : 0;
+    const auto expected = run_kernel("batch_norm_grad", {x, masked, gamma, plain[1], plain[2]}, outputs, kAttributes);
+    const auto got = run_every_way("batch_norm_grad", {x, dy, gamma, plain[1], plain[2], cut[0]}, outputs, kAttributes);
+    for (int k = 0; k < 3; ++k) {
+      for (int64_t i = 0; i < got[k].size(); ++i) EXPECT_EQ(got[k].at<float>(i), expected[k].at<float>(i));
+    }
+  }
+  const Buffer x = random_buffer({4, 3}), c = random_buffer({3});
+  Attributes tanh = kAttributes;
+  tanh["activation"] = std::string("tanh");
+  EXPECT_THROWS(run_kernel("batch_norm", {x, c, c}, {x.spec(), c.spec(), c.spec()}, tanh), std::invalid_argument, "activation must be");
+}
+
 TEST(batch_norm_is_stable_far_from_zero) {
   // E[x^2] - mean^2 would lose every digit here.
   check_batch_norm(4000, 5, DType::kFloat32, 1000);

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from nnlite.graph.ir import Graph
+from nnlite.graph.passes.batch_norm import fold_scales, fuse_relu
 from nnlite.graph.passes.epilogue import fuse_epilogues
 from nnlite.graph.passes.fuse import fuse_elementwise
 from nnlite.graph.passes.pack import hoist, pack_weights
 from nnlite.graph.passes.pooling import relu_before_pool_grad
-from nnlite.graph.passes.simplify import simplify
+from nnlite.graph.passes.simplify import read_before_broadcast, simplify
 
 
 def optimize(graph: Graph) -> Graph:
     """All passes that make a graph cheaper without changing what it computes."""
     graph = simplify(graph)
+    graph = read_before_broadcast(graph)
     graph = relu_before_pool_grad(graph)
+    graph = fuse_relu(graph)
+    graph = fold_scales(graph)
     graph = fuse_epilogues(graph)
     graph = pack_weights(graph)
     graph = fuse_elementwise(graph)

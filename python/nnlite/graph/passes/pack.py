@@ -7,7 +7,7 @@ from nnlite.graph.ir import Graph, Step
 from nnlite.graph.op import REGISTRY
 
 
-def _stable_values(graph: Graph) -> set[int]:
+def stable_values(graph: Graph) -> set[int]:
     """Values that change only when a variable is assigned outside this graph."""
     updated = {variable for variable, _ in graph.updates}
     stable = {i for i, variable in graph.variables.items() if variable not in updated} | set(graph.constants)
@@ -19,7 +19,7 @@ def _stable_values(graph: Graph) -> set[int]:
 
 def pack_weights(graph: Graph) -> Graph:
     """Weights that this graph does not update are packed by a step of their own, which `hoist` then moves out."""
-    stable = _stable_values(graph)
+    stable = stable_values(graph)
     nodes: list[Step] = []
     for step in graph.nodes:
         if "packed" in step.op.traits.epilogue and step.inputs[1] in stable and step.inputs[0] not in stable:
@@ -61,7 +61,7 @@ def _uses_winograd(graph: Graph, step: Step) -> bool:
 
 def hoist(graph: Graph) -> Graph:
     """Moves steps that depend only on weights and constants into the prologue, which runs when a weight has changed."""
-    stable = _stable_values(graph)
+    stable = stable_values(graph)
     prologue: list[Step] = []
     nodes: list[Step] = []
     for step in graph.nodes:

@@ -44,6 +44,22 @@ def remove_dead(graph: Graph) -> Graph:
     return graph
 
 
+def read_before_broadcast(graph: Graph) -> Graph:
+    """Elementwise steps read the small tensor behind a broadcast_to: the gradient of a mean over positions is never written out."""
+    small: dict[int, int] = {}  # broadcast value -> what it repeats
+    nodes: list[Step] = []
+    for step in graph.nodes:
+        if step.op.name == "broadcast_to":
+            small[step.outputs[0]] = step.inputs[0]
+        elif step.op.traits.elementwise and not small.keys().isdisjoint(step.inputs):
+            inputs = tuple([small.get(i, i) for i in step.inputs])
+            if np.broadcast_shapes(*[graph.specs[i].shape for i in inputs]) == graph.specs[step.outputs[0]].shape:
+                step = Step(step.op, inputs, step.outputs, step.attributes, step.scope)
+        nodes.append(step)
+    graph.nodes = nodes
+    return remove_dead(graph) if small else graph
+
+
 def _identity(graph: Graph, constants, step: Step, inputs) -> int | None:
     """The input that `step` returns unchanged, if it does."""
     if len(step.outputs) != 1 or not inputs:
