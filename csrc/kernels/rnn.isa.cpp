@@ -1,0 +1,242 @@
+// simple_rnn, lstm, gru: all steps of a recurrent layer. Inputs: x, u, the first state, (lstm) the first cell state, (gru with reset after the
+// product) the recurrent bias, and the mask where there is one. Outputs: all states, (lstm, gru) gates, which may lie where x was, and cell states
+// (lstm) or what the reset gate multiplies or has multiplied (gru), and the last states. Steps that do not count keep the state.
+#include "kernels/rnn_rows.h"
+
+namespace nnlite::NN_ISA {
+namespace {
+
+// Working copies: products of all gates, and the states that enter the next step.
+template <class T>
+struct ForwardWork {
+  T *sums, *state, *other;  // other: cell states of lstm; the reset state of gru
+
+  ForwardWork(const RnnPlan& plan, void* scratch) {
+    RnnScratch<T> free(plan, scratch);
+    sums = free.take(plan.gate_ld);
+    state = free.take(plan.state_ld);
+    other = free.take(plan.state_ld);
+  }
+  static size_t bytes(const RnnPlan& plan) {
+    return static_cast<size_t>((plan.rows + kRnnSpareRows) * (plan.gate_ld + 2 * plan.state_ld)) * sizeof(T);
+  }
+};
+
+// One step of one row: pointers to what it reads and writes.
+template <class T>
+struct ForwardRow {
+  const T *x, *next_x;  // next_x: what the next step reads, or x again
+  const T* bias;
+  T *sums, *state, *other;
+  T *states, *gates, *kept;
+};
+
+template <class T>
+NN_INLINE void prefetch_gate(const ForwardRow<T>& row, int64_t j) {
+  prefetch(row.next_x + j);
+}
+
+template <class T>
+void step_simple(const RnnPlan& plan, const ForwardRow<T>& row) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  for (int64_t j = 0; j < plan.units; j += kLanes) {
+    const int n = static_cast<int>(least(plan.units - j, kLanes));
+    prefetch_gate(row, j);
+    const Vec<T> h = activate(plan.activation, load(row.sums + j) + load_some(row.x + j, n));
+    store_some(row.states + j, h, n);
+    store(row.state + j, h);
+  }
+}
+
+template <class T>
+void step_lstm(const RnnPlan& plan, const ForwardRow<T>& row) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  const int64_t units = plan.units, padded = plan.padded;
+  for (int64_t j = 0; j < units; j += kLanes) {
+    const int n = static_cast<int>(least(units - j, kLanes));
+    Vec<T> sum[4];
+    NN_UNROLL(4)
+    for (int g = 0; g < 4; ++g) {
+      prefetch_gate(row, g * units + j);
+      sum[g] = load(row.sums + g * padded + j) + load_some(row.x + g * units + j, n);
+    }
+    const Vec<T> i = activate(plan.recurrent_activation, sum[0]), f = activate(plan.recurrent_activation, sum[1]);
+    const Vec<T> g = activate(plan.activation, sum[2]), o = activate(plan.recurrent_activation, sum[3]);
+    const Vec<T> c = fma(f, load(row.other + j), i * g);
+    const Vec<T> h = o * activate(plan.activation, c);
+    store_some(row.gates + j, i, n);
+    store_some(row.gates + units + j, f, n);
+    store_some(row.gates + 2 * units + j, g, n);
+    store_some(row.gates + 3 * units + j, o, n);
+    store_some(row.kept + j, c, n);
+    store_some(row.states + j, h, n);
+    store(row.other + j, c);
+    store(row.state + j, h);
+  }
+}
+
+// z h + (1 - z) candidate.
+template <class T>
+NN_INLINE Vec<T> mix(Vec<T> z, Vec<T> h, Vec<T> candidate) {
+  return fma(z, h, (splat(T(1)) - z) * candidate);
+}
+
+template <class T>
+void step_gru_after(const RnnPlan& plan, const ForwardRow<T>& row) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  const int64_t units = plan.units, padded = plan.padded;
+  for (int64_t j = 0; j < units; j += kLanes) {
+    const int n = static_cast<int>(least(units - j, kLanes));
+    Vec<T> x[3], inner[3];
+    NN_UNROLL(3)
+    for (int g = 0; g < 3; ++g) {
+      prefetch_gate(row, g * units + j);
+      x[g] = load_some(row.x + g * units + j, n);
+      inner[g] = load(row.sums + g * padded + j) + load_some(row.bias + g * units + j, n);
+    }
+    const Vec<T> z = activate(plan.recurrent_activation, x[0] + inner[0]), r = activate(plan.recurrent_activation, x[1] + inner[1]);
+    const Vec<T> candidate = activate(plan.activation, fma(r, inner[2], x[2]));
+    const Vec<T> h = mix(z, load(row.state + j), candidate);
+    store_some(row.gates + j, z, n);
+    store_some(row.gates + units + j, r, n);
+    store_some(row.gates + 2 * units + j, candidate, n);
+    store_some(row.kept + j, inner[2], n);
+    store_some(row.states + j, h, n);
+    store(row.state + j, h);
+  }
+}
+
+// Update and reset gates, and the state after the reset.
+template <class T>
+void step_gru_gates(const RnnPlan& plan, const ForwardRow<T>& row) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  const int64_t units = plan.units, padded = plan.padded;
+  for (int64_t j = 0; j < units; j += kLanes) {
+    const int n = static_cast<int>(least(units - j, kLanes));
+    const Vec<T> z = activate(plan.recurrent_activation, load(row.sums + j) + load_some(row.x + j, n));
+    const Vec<T> r = activate(plan.recurrent_activation, load(row.sums + padded + j) + load_some(row.x + units + j, n));
+    const Vec<T> reset = r * load(row.state + j);
+    store_some(row.gates + j, z, n);
+    store_some(row.gates + units + j, r, n);
+    store_some(row.kept + j, reset, n);
+    store(row.sums + j, z);
+    store(row.other + j, reset);
+  }
+}
+template <class T>
+void step_gru_candidate(const RnnPlan& plan, const ForwardRow<T>& row) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  const int64_t units = plan.units, padded = plan.padded;
+  for (int64_t j = 0; j < units; j += kLanes) {
+    const int n = static_cast<int>(least(units - j, kLanes));
+    const Vec<T> candidate = activate(plan.activation, load(row.sums + 2 * padded + j) + load_some(row.x + 2 * units + j, n));
+    const Vec<T> h = mix(load(row.sums + j), load(row.state + j), candidate);
+    store_some(row.gates + 2 * units + j, candidate, n);
+    store_some(row.states + j, h, n);
+    store(row.state + j, h);
+  }
+}
+
+// A step that does not count.
+template <class T>
+void keep_row(const RnnPlan& plan, const ForwardRow<T>& row) {
+  const size_t bytes = static_cast<size_t>(plan.units) * sizeof(T);
+  __builtin_memcpy(row.states, row.state, bytes);
+  if (row.gates) __builtin_memset(row.gates, 0, static_cast<size_t>(plan.gates) * bytes);
+  if (!row.kept) return;
+  if (plan.cell == RnnCell::kLstm) {
+    __builtin_memcpy(row.kept, row.other, bytes);
+  } else {
+    __builtin_memset(row.kept, 0, bytes);
+  }
+}
+
+template <class T>
+ForwardRow<T> find_row(const RnnPlan& plan, const StepArgs& args, const ForwardWork<T>& work, int64_t first, int64_t i, int64_t time, int64_t next) {
+  const bool simple = plan.cell == RnnCell::kSimple;
+  const int64_t row = first + i, wide = plan.gates * plan.units;
+  ForwardRow<T> r;
+  r.x = static_cast<const T*>(args.in[0]) + place(plan, row, time, wide);
+  r.next_x = static_cast<const T*>(args.in[0]) + place(plan, row, next, wide);
+  r.bias = plan.cell == RnnCell::kGruAfter ? static_cast<const T*>(args.in[3]) : nullptr;
+  r.sums = work.sums + i * plan.gate_ld;
+  r.state = work.state + i * plan.state_ld;
+  r.other = work.other + i * plan.state_ld;
+  r.states = static_cast<T*>(args.out[0]) + place(plan, row, time, plan.units);
+  r.gates = simple ? nullptr : static_cast<T*>(args.out[1]) + place(plan, row, time, wide);
+  r.kept = simple ? nullptr : static_cast<T*>(args.out[2]) + place(plan, row, time, plan.units);
+  return r;
+}
+
+template <class T>
+void run_chunk(const RnnPlan& plan, const StepArgs& args, const RnnRows& rows, const ForwardWork<T>& work) {
+  using StepFunction = void (*)(const RnnPlan&, const ForwardRow<T>&);
+  static constexpr StepFunction kSteps[] = {step_simple<T>, step_lstm<T>, step_gru_after<T>, step_gru_gates<T>};
+  const StepFunction step = kSteps[static_cast<int>(plan.cell)];
+  const bool before = plan.cell == RnnCell::kGruBefore;
+  const T* packed = static_cast<const T*>(args.scratch);
+  const int64_t columns = (before ? 2 : plan.gates) * plan.padded;
+  for (int64_t s = 0; s < plan.steps; ++s) {
+    const int64_t time = plan.reverse ? plan.steps - 1 - s : s;
+    const int64_t next = s + 1 == plan.steps ? time : plan.reverse ? time - 1 : time + 1;
+    multiply_rows(work.state, plan.state_ld, packed, plan.units, work.sums, plan.gate_ld, rows.count, columns, plan.units, false);
+    for (int64_t i = 0; i < rows.count; ++i) {
+      const ForwardRow<T> row = find_row(plan, args, work, rows.first, i, time, next);
+      if (counts(plan, args, rows.first + i, time)) {
+        step(plan, row);
+      } else {
+        keep_row(plan, row);
+      }
+    }
+    if (!before) continue;
+    multiply_rows(work.other, plan.state_ld, packed + packed_part(plan), plan.units, work.sums + columns, plan.gate_ld, rows.count, plan.padded, plan.units,
+                  false);
+    for (int64_t i = 0; i < rows.count; ++i) {
+      if (counts(plan, args, rows.first + i, time)) step_gru_candidate(plan, find_row(plan, args, work, rows.first, i, time, next));
+    }
+  }
+}
+
+template <class T>
+void run_rnn(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
+  const RnnPlan& plan = *static_cast<const RnnPlan*>(state);
+  const bool lstm = plan.cell == RnnCell::kLstm;
+  if (phase == 0) {
+    const T* u = static_cast<const T*>(args.in[1]);
+    T* packed = static_cast<T*>(args.scratch);
+    if (plan.cell != RnnCell::kGruBefore) return pack_forward(plan, u, 0, plan.gates, begin, end, packed);
+    pack_forward(plan, u, 0, 2, begin, end, packed);
+    return pack_forward(plan, u, 2, 1, begin, end, packed + packed_part(plan));
+  }
+  for (int64_t chunk = begin; chunk < end; ++chunk) {
+    const RnnRows rows(plan, chunk);
+    const ForwardWork<T> work(plan, args.thread_scratch);
+    const int64_t at = rows.first * plan.units;
+    copy_in(plan, static_cast<const T*>(args.in[2]) + at, plan.units, rows.count, work.state);
+    if (lstm) copy_in(plan, static_cast<const T*>(args.in[3]) + at, plan.units, rows.count, work.other);
+    run_chunk(plan, args, rows, work);
+    copy_out(plan, work.state, rows.count, static_cast<T*>(args.out[plan.cell == RnnCell::kSimple ? 1 : 3]) + at);
+    if (lstm) copy_out(plan, work.other, rows.count, static_cast<T*>(args.out[4]) + at);
+  }
+}
+
+void prepare_rnn(Prepare& prepare, RnnCell cell) {
+  auto* plan = static_cast<RnnPlan*>(prepare.new_state(sizeof(RnnPlan)));
+  plan_rnn(prepare, cell, false, plan);
+  const bool single = prepare.input(0).dtype == DType::kFloat32;
+  const int64_t whole = rnn_packed_size(plan->units, plan->gates * plan->padded), parts = packed_part(*plan) + rnn_packed_size(plan->units, plan->padded);
+  prepare.set_run(single ? run_rnn<float> : run_rnn<double>);
+  prepare.need_scratch(static_cast<size_t>(cell == RnnCell::kGruBefore ? parts : whole) * (single ? sizeof(float) : sizeof(double)));
+  prepare.need_thread_scratch(single ? ForwardWork<float>::bytes(*plan) : ForwardWork<double>::bytes(*plan));
+}
+
+void prepare_simple_rnn(Prepare& prepare) { prepare_rnn(prepare, RnnCell::kSimple); }
+void prepare_lstm(Prepare& prepare) { prepare_rnn(prepare, RnnCell::kLstm); }
+void prepare_gru(Prepare& prepare) { prepare_rnn(prepare, prepare.get_int("reset_after") ? RnnCell::kGruAfter : RnnCell::kGruBefore); }
+
+NN_KERNEL("simple_rnn", prepare_simple_rnn);
+NN_KERNEL("lstm", prepare_lstm);
+NN_KERNEL("gru", prepare_gru);
+
+}  // namespace
+}  // namespace nnlite::NN_ISA

@@ -1,0 +1,138 @@
+// What recurrent kernels and their gradients share: activations, rows of a chunk, packed kernels, products.
+// Per-ISA header: include only from `.isa.cpp` files.
+#pragma once
+#include "kernels/attention_tile.h"
+#include "kernels/gemm_pack.h"
+#include "kernels/rnn_plan.h"
+#include "simd/math.h"
+
+namespace nnlite::NN_ISA {
+namespace {
+
+NN_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+template <class T>
+NN_INLINE Vec<T> load_some(const T* p, int n) {
+  return n == Vec<T>::kLanes ? load(p) : load_part(p, n);
+}
+template <class T>
+NN_INLINE void store_some(T* p, Vec<T> v, int n) {
+  if (n == Vec<T>::kLanes) {
+    store(p, v);
+  } else {
+    store_part(p, v, n);
+  }
+}
+
+template <class T>
+NN_INLINE Vec<T> activate(RnnActivation kind, Vec<T> x) {
+  switch (kind) {
+    case RnnActivation::kTanh: return tanh(x);
+    case RnnActivation::kSigmoid: return sigmoid(x);
+    case RnnActivation::kRelu: return max(Vec<T>::zero(), x);
+    case RnnActivation::kLinear: return x;
+    case RnnActivation::kHardSigmoid: break;
+  }
+  return max(Vec<T>::zero(), min(splat(T(1)), fma(x, splat(T(1) / 6), splat(T(0.5)))));
+}
+
+// The derivative of an activation, from its result.
+template <class T>
+NN_INLINE Vec<T> slope(RnnActivation kind, Vec<T> y) {
+  const Vec<T> zero = Vec<T>::zero(), one = splat(T(1));
+  switch (kind) {
+    case RnnActivation::kTanh: return fnma(y, y, one);
+    case RnnActivation::kSigmoid: return fnma(y, y, y);
+    case RnnActivation::kRelu: return select(y > zero, one, zero);
+    case RnnActivation::kLinear: return one;
+    case RnnActivation::kHardSigmoid: break;
+  }
+  return select((y > zero) & (y < one), splat(T(1) / 6), zero);
+}
+
+// The rows of a chunk.
+struct RnnRows {
+  int64_t first, count;
+
+  RnnRows(const RnnPlan& plan, int64_t chunk) {
+    first = plan.batch * chunk / plan.chunks;
+    count = plan.batch * (chunk + 1) / plan.chunks - first;
+  }
+};
+
+// Where row `row` has step `time` in a tensor [batch, steps, width].
+NN_INLINE int64_t place(const RnnPlan& plan, int64_t row, int64_t time, int64_t width) { return (row * plan.steps + time) * width; }
+
+// Whether a step of a row counts.
+NN_INLINE bool counts(const RnnPlan& plan, const StepArgs& args, int64_t row, int64_t time) {
+  return plan.mask < 0 || static_cast<const uint8_t*>(args.in[plan.mask])[row * plan.steps + time];
+}
+
+// Copies rows of `units` to or from working copies; what lies beyond `units` in a working copy is zeroed.
+template <class T>
+void copy_in(const RnnPlan& plan, const T* from, int64_t from_ld, int64_t rows, T* to) {
+  for (int64_t i = 0; i < rows; ++i) {
+    __builtin_memcpy(to + i * plan.state_ld, from + i * from_ld, static_cast<size_t>(plan.units) * sizeof(T));
+    __builtin_memset(to + i * plan.state_ld + plan.units, 0, static_cast<size_t>(plan.state_ld - plan.units) * sizeof(T));
+  }
+}
+template <class T>
+void copy_out(const RnnPlan& plan, const T* from, int64_t rows, T* to) {
+  for (int64_t i = 0; i < rows; ++i) __builtin_memcpy(to + i * plan.units, from + i * plan.state_ld, static_cast<size_t>(plan.units) * sizeof(T));
+}
+
+// Where the candidate of gru starts in the packed kernel, when it is multiplied on its own.
+NN_INLINE int64_t packed_part(const RnnPlan& plan) { return rnn_packed_size(plan.units, 2 * plan.padded); }
+
+// Packs panels [begin, end) of u: rows are units, columns gates * padded units.
+template <class T>
+void pack_forward(const RnnPlan& plan, const T* u, int64_t first_gate, int64_t gates, int64_t begin, int64_t end, T* packed) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  const int64_t ld = plan.gates * plan.units, columns = gates * plan.padded;
+  for (int64_t n = begin * kRnnPanel; n < least(end * kRnnPanel, columns); n += kLanes) {
+    const int64_t unit = n % plan.padded;
+    const int part = static_cast<int>(unit >= plan.units ? 0 : least(plan.units - unit, kLanes));
+    const T* from = u + (first_gate + n / plan.padded) * plan.units + unit;
+    T* to = packed + n / kRnnPanel * kRnnPanel * plan.units + n % kRnnPanel;
+    for (int64_t k = 0; k < plan.units; ++k) store(to + k * kRnnPanel, load_some(from + k * ld, part));
+  }
+}
+
+// Packs panels [begin, end) of the transpose of u: rows are gates * padded units, columns units.
+template <class T>
+void pack_backward(const RnnPlan& plan, const T* u, int64_t begin, int64_t end, T* packed) {
+  const int64_t ld = plan.gates * plan.units, depth = plan.gates * plan.padded;
+  for (int64_t p = begin; p < end; ++p) {
+    T* panel = packed + p * kRnnPanel * depth;
+    __builtin_memset(panel, 0, static_cast<size_t>(kRnnPanel * depth) * sizeof(T));
+    const int64_t columns = least(plan.units - p * kRnnPanel, kRnnPanel);
+    for (int64_t g = 0; g < plan.gates; ++g) {
+      pack_transposed(u + p * kRnnPanel * ld + g * plan.units, ld, panel + g * plan.padded * kRnnPanel, kRnnPanel, columns, plan.units);
+    }
+  }
+}
+
+// c [rows, columns] (+)= a [rows, k] times packed rows; `depth` is the number of rows that were packed, from `b` on k of them are used.
+template <class T>
+NN_INLINE void multiply_rows(const T* a, int64_t a_ld, const T* b, int64_t depth, T* c, int64_t c_ld, int64_t rows, int64_t columns, int64_t k,
+                             bool accumulate) {
+  attention::multiply(attention::Product<T>{a, a_ld, 1, b, kRnnPanel, kRnnPanel * depth, c, c_ld, rows, columns, k, accumulate});
+}
+
+// Working copies of a chunk, one after the other in thread scratch.
+template <class T>
+struct RnnScratch {
+  T* next;
+  int64_t rows;
+
+  RnnScratch(const RnnPlan& plan, void* scratch) : next(static_cast<T*>(scratch)), rows(plan.rows + kRnnSpareRows) {}
+  T* take(int64_t ld) {
+    T* taken = next;
+    next += rows * ld;
+    __builtin_memset(taken, 0, static_cast<size_t>(rows * ld) * sizeof(T));
+    return taken;
+  }
+};
+
+}  // namespace
+}  // namespace nnlite::NN_ISA
