@@ -80,6 +80,32 @@ GlobalAvgPool1D, GlobalAvgPool2D, GlobalMaxPool1D, GlobalMaxPool2D = (
 
 AvgPool3D, MaxPool3D, GlobalAvgPool3D, GlobalMaxPool3D = AveragePooling3D, MaxPooling3D, GlobalAveragePooling3D, GlobalMaxPooling3D
 
+# Preprocessing layers: name -> module that has it, imported when first used.
+_LAZY = {
+    "CategoryEncoding": "category_encoding",
+    "Discretization": "category_encoding",
+    "HashedCrossing": "hashing",
+    "Hashing": "hashing",
+    "IntegerLookup": "integer_lookup",
+    "Normalization": "feature_normalization",
+    "StringLookup": "string_lookup",
+    "TextVectorization": "text_vectorization",
+}
+
+
+def __getattr__(name: str):
+    if name in _LAZY:
+        import importlib
+
+        value = getattr(importlib.import_module(f"nnlite.layers.{_LAZY[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'nnlite.layers' has no attribute {name!r}")
+
+
+def __dir__() -> list:
+    return sorted({*globals(), *_LAZY})
+
 
 def serialize(layer):
     """The config dict that `deserialize` reads."""
