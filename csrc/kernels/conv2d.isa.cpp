@@ -26,7 +26,7 @@ int64_t panel_width(int64_t columns, int64_t panel) {
 
 // Applies an activation that is too large for the tiles to the pixels a tile has just stored.
 template <class T>
-void activate(Activation activation, const Tile<T>& tile, int rows, int vectors) {
+__attribute__((noinline)) void activate(Activation activation, const Tile<T>& tile, int rows, int vectors) {
   constexpr int kLanes = Vec<T>::kLanes;
   for (int i = 0; i < rows; ++i) {
     for (int j = 0; j < vectors; ++j) {

@@ -88,7 +88,8 @@ void run_grad_tile(const GradTile<T>& tile) {
   }
 }
 
-// AVX-512 masks cost nothing, so there all tiles are partial ones; elsewhere whole vectors have their own.
+// AVX-512 masks cost nothing, so there all tiles are partial ones; elsewhere whole vectors have their own, and the masks of the others take the
+// registers of a row.
 #if defined(NN_COMPILE_AVX512)
 constexpr bool kAlwaysPart = true;
 template <class T>
@@ -106,7 +107,7 @@ constexpr bool kAlwaysPart = false;
 template <class T>
 constexpr GradTileFunction<T> kGradTiles[2][kMaxVectors][kMostRows] = {
     {{run_grad_tile<T, 1, 1, true>, run_grad_tile<T, 2, 1, true>, run_grad_tile<T, 3, 1, true>, run_grad_tile<T, 4, 1, true>,
-      run_grad_tile<T, 5, 1, true>, run_grad_tile<T, 6, 1, true>}},
+      run_grad_tile<T, 5, 1, true>}},
     {{run_grad_tile<T, 1, 1, false>, run_grad_tile<T, 2, 1, false>, run_grad_tile<T, 3, 1, false>, run_grad_tile<T, 4, 1, false>,
       run_grad_tile<T, 5, 1, false>, run_grad_tile<T, 6, 1, false>}}};
 #else
@@ -115,6 +116,16 @@ template <class T>
 constexpr GradTileFunction<T> kGradTiles[2][kMaxVectors][kMostRows] = {{{run_grad_tile<T, 1, 1, true>, run_grad_tile<T, 2, 1, true>}},
                                                                       {{run_grad_tile<T, 1, 1, false>, run_grad_tile<T, 2, 1, false>}}};
 #endif
+
+// The most rows of a tile.
+int most_rows(int vectors, bool whole) {
+#if defined(NN_COMPILE_AVX2)
+  return kMaxRows[vectors] - !whole;
+#else
+  static_cast<void>(whole);
+  return kMaxRows[vectors];
+#endif
+}
 
 // Tiles of one vector read dy by strips; from so many rows of dw on it pays to copy them together.
 constexpr int64_t kCopyRows = 32;
@@ -241,9 +252,10 @@ void add_turned(const ConvGeometry& g, const GradPiece<T>& piece, const PixelBlo
   const T* dy = piece.dy + block.image_begin * tile.x_image + pixels.row_begin * tile.x_row + pixels.col_begin * g.filters;
   for (int64_t count; c < end; c += count) {
     count = smaller(end - c, kMaxVectors * kLanes);
-    const int vectors = static_cast<int>((count + kLanes - 1) / kLanes), most = kMaxRows[vectors];
+    const int vectors = static_cast<int>((count + kLanes - 1) / kLanes), part = static_cast<int>(count - (vectors - 1) * kLanes);
+    const int most = most_rows(vectors, part == kLanes);
     tile.dy = base + c;
-    tile.part = static_cast<int>(count - (vectors - 1) * kLanes);
+    tile.part = part;
     for (int64_t k = 0, rows; k < piece.columns; k += rows) {
       rows = smaller(piece.columns - k, most);
       for (int64_t i = 0; i < rows; ++i) tile.x[i] = dy + k + i;
@@ -261,7 +273,7 @@ void add_turned(const ConvGeometry& g, const GradPiece<T>& piece, const PixelBlo
 template <class T>
 void add_block_by_tap(const KernelGradPlan& plan, const GradPiece<T>& piece, const PixelBlock& block, const Strip<T>& strip) {
   const ConvGeometry& g = plan.geometry;
-  const int most = kMaxRows[strip.vectors];
+  const int most = most_rows(strip.vectors, strip.part == Vec<T>::kLanes);
   const int64_t x_row = g.cols.in * g.channels;
   for (int64_t tap = piece.m_begin / plan.depth; tap * plan.depth < piece.m_end; ++tap) {
     const int64_t r = tap / g.cols.taps, s = tap % g.cols.taps;
@@ -299,7 +311,7 @@ template <class T>
 void add_block_across_taps(const KernelGradPlan& plan, const GradPiece<T>& piece, const PixelBlock& block, const ImageView<T>& view,
                            const Strip<T>& strip) {
   const ConvGeometry& g = plan.geometry;
-  const int most = kMaxRows[strip.vectors];
+  const int most = most_rows(strip.vectors, strip.part == Vec<T>::kLanes);
   const int64_t rows = piece.m_end - piece.m_begin, tiles = (rows + most - 1) / most;
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t m = piece.m_begin + rows * t / tiles, count = piece.m_begin + rows * (t + 1) / tiles - m;

@@ -105,6 +105,7 @@ template <class T>
 constexpr TileFunction<T> kTiles[kMaxVectors][kMostRows] = {{run_tile<T, 1, 1>, run_tile<T, 2, 1>}};
 #endif
 
+#if defined(NN_COMPILE_AVX512)
 template <int kPixels, int kVectors>
 NN_INLINE void nine_taps(const NineTapRow& row, const Vec<float> (&weights)[9][kVectors], const Vec<float> (&bias)[kVectors], Vec<float> floor,
                          const float* in, float* out) {
@@ -152,10 +153,15 @@ void nine_tap_row(const NineTapRow& row) {
   }
   if (left > 0) nine_taps<1, kVectors>(row, weights, bias, floor, in, out);
 }
+#endif
 
 }  // namespace
 
+#if defined(NN_COMPILE_AVX512)
 void run_nine_tap_row(const NineTapRow& row, int vectors) { vectors == 1 ? nine_tap_row<1>(row) : nine_tap_row<2>(row); }
+#else
+void run_nine_tap_row(const NineTapRow&, int) {}
+#endif
 
 TileFunction<float> find_tile(const float*, int rows, int vectors) { return kTiles<float>[vectors - 1][rows - 1]; }
 TileFunction<double> find_tile(const double*, int rows, int vectors) { return kTiles<double>[vectors - 1][rows - 1]; }

@@ -173,7 +173,7 @@ TileFunction<double> find_sliding_tile(const double*, int64_t, int64_t, bool, bo
 
 // Activations too large for the tiles, on what was just stored.
 template <class T>
-void activate(Activation activation, const DenseConv& conv, const Rectangle& part, int64_t begin, int64_t end, T* out) {
+__attribute__((noinline)) void activate(Activation activation, const DenseConv& conv, const Rectangle& part, int64_t begin, int64_t end, T* out) {
   constexpr int kLanes = Vec<T>::kLanes;
   for (int64_t h = part.row_begin; h < part.row_end; ++h) {
     for (int64_t w = part.col_begin; w < part.col_end; ++w) {

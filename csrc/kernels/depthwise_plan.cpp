@@ -40,8 +40,8 @@ ConvGeometry read_geometry(const Prepare& prepare, const Spec& x, const Spec& y,
   return g;
 }
 
-// Elements of the table of channels: whole vectors, and none without a multiplier.
-int64_t map_size(const ConvGeometry& g) { return g.channels == g.filters ? 0 : (g.filters + 15) / 16 * 16; }
+// Elements of the table of channels: none without a multiplier, else room to read a whole vector anywhere.
+int64_t map_size(const ConvGeometry& g) { return g.channels == g.filters ? 0 : g.filters + 16; }
 
 const int32_t* fill_map(const ConvGeometry& g, int32_t* map) {
   if (g.channels == g.filters) return nullptr;

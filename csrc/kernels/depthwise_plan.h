@@ -19,7 +19,7 @@ struct JointPhases {
 };
 
 struct DepthwisePlan : DensePlan {
-  const int32_t* channel_of;  // of every filter, padded to whole vectors; null with a multiplier of 1
+  const int32_t* channel_of;  // of every filter, padded by a vector that repeats the last; null with a multiplier of 1
   // Input gradients only.
   int64_t input_rows, input_cols, input_stride;  // of the image; stride of the rows
   int64_t band_rows;                             // rows of every phase that are computed before the filters of a channel are added up

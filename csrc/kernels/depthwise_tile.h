@@ -119,7 +119,17 @@ struct Lanes {
     return gather(p);
 #endif
   }
-  NN_ALWAYS Reg<double> spread(const double* p) const { return gather(p); }
+  NN_ALWAYS Reg<double> spread(const double* p) const {
+#if defined(NN_COMPILE_AVX512)
+    const __m512i wide = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(places.r));
+    return {{_mm512_permutexvar_pd(wide, load_reg(p + channel, channels).r.r)}};
+#elif defined(NN_COMPILE_AVX2)
+    const __m256d zero = _mm256_setzero_pd(), all = _mm256_castsi256_pd(_mm256_set1_epi64x(-1));
+    return {{_mm256_mask_i32gather_pd(zero, p + channel, _mm256_castsi256_si128(places.r), all, 8)}};  // lanes past `part` repeat a channel
+#else
+    return gather(p);
+#endif
+  }
   template <class U>
   NN_ALWAYS Reg<U> gather(const U* p) const {
     U lanes[Reg<U>::kLanes] = {};

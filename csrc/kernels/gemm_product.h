@@ -58,7 +58,7 @@ Block<T> bring_block(const MatmulPlan& plan, const Product<T>& product, int64_t 
 }
 
 template <class T>
-void activate(Activation activation, T* c, int64_t ldc, int64_t rows, int64_t columns) {
+__attribute__((noinline)) void activate(Activation activation, T* c, int64_t ldc, int64_t rows, int64_t columns) {
   constexpr int kLanes = Vec<T>::kLanes;
   for (int64_t i = 0; i < rows; ++i, c += ldc) {
     for (int64_t j = 0; j < columns; j += kLanes) {
