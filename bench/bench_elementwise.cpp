@@ -80,7 +80,7 @@ void add_updates(std::vector<Case>& list, int64_t size) {
 std::vector<Case> cases() {
   std::vector<Case> list;
   add_instructions(list);
-  for (const auto& d : {Ints{4096, 256}, Ints{1024, 1000}, Ints{4096, 10}, Ints{16384, 64}}) add_softmax(list, d[0], d[1]);
+  for (const auto& d : {Ints{128, 256}, Ints{4096, 256}, Ints{1024, 1000}, Ints{4096, 10}, Ints{16384, 64}}) add_softmax(list, d[0], d[1]);
   for (const char* kernel : {"sum", "max"}) {
     add_reduction(list, "256x1024 rows", kernel, {256, 1024}, {1}, {256});
     add_reduction(list, "256x1024 columns", kernel, {256, 1024}, {0}, {1024});

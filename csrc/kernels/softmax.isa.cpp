@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kChunkElements = 8 * 1024;
 constexpr int64_t kMaxChunks = 256;
+constexpr int64_t kShortRow = 1024;  // several rows of so many elements fit the L1 cache
 
 struct RowState {
   int64_t rows, columns, chunk_rows;
@@ -61,7 +62,7 @@ NN_INLINE void softmax_vectors(const typename E::Item* x, typename E::Item* y, i
   NN_UNROLL(4)
   for (int k = 0; k < rows; ++k) largest[k] = reduce_max(max(v[k], low));
   NN_UNROLL(4)
-  for (int k = 0; k < rows; ++k) v[k] = R::filled(exp(v[k] - splat(largest[k])), n, V::zero());
+  for (int k = 0; k < rows; ++k) v[k] = R::filled(exp_of_nonpositive(v[k] - splat(largest[k])), n, V::zero());
   NN_UNROLL(4)
   for (int k = 0; k < rows; ++k) sums[k] = reduce_add(v[k]);
   NN_UNROLL(4)
@@ -86,23 +87,28 @@ NN_INLINE typename E::Number exponentials(const typename E::Item* x, typename E:
   const V shift = splat(largest);
   V sum = V::zero();
   R::each(n, [&](int64_t i, int m) {
-    const V e = R::filled(exp(R::read(x + i, m) - shift), m, V::zero());
+    const V e = R::filled(exp_of_nonpositive(R::read(x + i, m) - shift), m, V::zero());
     sum += e;
     m == E::kLanes ? store(buffer + i, e) : store_part(buffer + i, e, m);
   });
   return reduce_add(sum);
 }
 
-// y = softmax(x); returns the largest score and the sum of exponentials too.
-template <class E>
-NN_INLINE void softmax_row(const typename E::Item* x, typename E::Item* y, void* scratch, int64_t n, typename E::Number* row_largest,
-                           typename E::Number* sum) {
+// y = softmax(x) of some rows; returns their largest scores and sums of exponentials too. Each stage goes through all rows: one row's folds of lanes
+// and its division wait for the one before, several rows' overlap.
+template <class E, int rows>
+NN_INLINE void softmax_some(const typename E::Item* x, typename E::Item* y, void* scratch, int64_t n, typename E::Number* largest,
+                            typename E::Number* sums) {
   using V = typename E::V;
-  const typename E::Number largest = *row_largest = RowOf<E>::largest(x, n);
-  typename E::Number* buffer = row_buffer<E>(y, scratch);
-  *sum = exponentials<E>(x, buffer, n, largest);
-  const V scale = splat(1 / *sum);
-  RowOf<E>::each(n, [&](int64_t i, int m) { RowOf<E>::write(y + i, (m == E::kLanes ? load(buffer + i) : load_part(buffer + i, m)) * scale, m); });
+  for (int k = 0; k < rows; ++k) largest[k] = RowOf<E>::largest(x + k * n, n);
+  for (int k = 0; k < rows; ++k) sums[k] = exponentials<E>(x + k * n, row_buffer<E>(y + k * n, scratch), n, largest[k]);
+  for (int k = 0; k < rows; ++k) {
+    const typename E::Number* buffer = row_buffer<E>(y + k * n, scratch);
+    const V scale = splat(1 / sums[k]);
+    RowOf<E>::each(n, [&](int64_t i, int m) {
+      RowOf<E>::write(y + k * n + i, (m == E::kLanes ? load(buffer + i) : load_part(buffer + i, m)) * scale, m);
+    });
+  }
 }
 
 // softmax of consecutive rows; `largest` and `sums` receive one number a row.
@@ -116,7 +122,11 @@ NN_INLINE void softmax_rows(const typename E::Item* x, typename E::Item* y, void
     for (; i < rows; ++i) softmax_vectors<E, 1>(x + i * n, y + i * n, m, largest + i, sums + i);
     return;
   }
-  for (; i < rows; ++i) softmax_row<E>(x + i * n, y + i * n, scratch, n, largest + i, sums + i);
+  // The rows' exponentials wait in y, when its elements can hold them, and stay in L1.
+  if (sizeof(typename E::Item) == 4 && n <= kShortRow) {
+    for (; i + 4 <= rows; i += 4) softmax_some<E, 4>(x + i * n, y + i * n, scratch, n, largest + i, sums + i);
+  }
+  for (; i < rows; ++i) softmax_some<E, 1>(x + i * n, y + i * n, scratch, n, largest + i, sums + i);
 }
 
 // Calls body(row) for the rows of chunks [begin, end).
@@ -146,7 +156,7 @@ NN_INLINE void sum_rows(const typename E::Item* x, int64_t rows, int64_t n, type
   for (int64_t i = 0; i < rows; ++i, x += n) {
     const V shift = splat(largest[i] = R::largest(x, n));
     V sum = V::zero();
-    R::each(n, [&](int64_t k, int m) { sum += R::filled(exp(R::read(x + k, m) - shift), m, V::zero()); });
+    R::each(n, [&](int64_t k, int m) { sum += R::filled(exp_of_nonpositive(R::read(x + k, m) - shift), m, V::zero()); });
     sums[i] = reduce_add(sum);
   }
 }
@@ -201,7 +211,7 @@ void run_log_softmax_grad(const void* state, int, int64_t begin, int64_t end, co
     V sum = V::zero();
     R::each(s.columns, [&](int64_t i, int m) { sum += R::read(dy + i, m); });
     const V total = splat(reduce_add(sum));
-    R::each(s.columns, [&](int64_t i, int m) { R::write(dx + i, fnma(exp(R::read(y + i, m)), total, R::read(dy + i, m)), m); });
+    R::each(s.columns, [&](int64_t i, int m) { R::write(dx + i, fnma(exp_of_nonpositive(R::read(y + i, m)), total, R::read(dy + i, m)), m); });
   });
 }
 

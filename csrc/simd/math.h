@@ -131,6 +131,40 @@ NN_LONG Vec<float> exp(Vec<float> x) {
   return scale(splat(1.0f) + fma(r * r, polynomial(r, kTail), r), n);
 }
 
+// exp(x) for x <= 0, where results below the normal numbers may be 0: softmax. Within 1.6 ulp down to -20 and 5 ulp down to -87.
+NN_INLINE Vec<double> exp_of_nonpositive(Vec<double> x) { return exp(x); }
+#if defined(NN_COMPILE_AVX512) || defined(NN_COMPILE_AVX2)
+// The bits of 2^(k/16), less k << 19.
+alignas(64) static constexpr int32_t kSixteenths[16] = {0x3f800000, 0x3f7daac3, 0x3f7b95c2, 0x3f79c3d3, 0x3f7837f0, 0x3f76f532, 0x3f75fed7, 0x3f75583f,
+                                                        0x3f7504f3, 0x3f7508a4, 0x3f75672a, 0x3f76248c, 0x3f7744fd, 0x3f78ccdf, 0x3f7ac0c7, 0x3f7d257d};
+// kSixteenths at the low four bits of every lane.
+NN_INLINE Vec<int32_t> sixteenths(Vec<int32_t> k) {
+#if defined(NN_COMPILE_AVX512)
+  return {{_mm512_permutexvar_epi32(k.r.r, _mm512_load_si512(kSixteenths))}};
+#else
+  const __m256i low = _mm256_load_si256(reinterpret_cast<const __m256i*>(kSixteenths));
+  const __m256i high = _mm256_load_si256(reinterpret_cast<const __m256i*>(kSixteenths + 8));
+  const auto look_up = [=](__m256i i) __attribute__((always_inline)) {
+    const __m256 a = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(low, i)), b = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(high, i));
+    return _mm256_castps_si256(_mm256_blendv_ps(a, b, _mm256_castsi256_ps(_mm256_slli_epi32(i, 28))));
+  };
+  return {{{look_up(k.r.lo.r)}, {look_up(k.r.hi.r)}}};
+#endif
+}
+// x = n ln 2 + r with n a multiple of 1/16: exp(x) = 2^n (1 + r + r^2/2 + r^3/6). Adding kShift rounds to a sixteenth and leaves n's bits at the low end.
+NN_INLINE Vec<float> exp_of_nonpositive(Vec<float> x) {
+  constexpr float kShift = 786432.0f;  // 1.5 * 2^19
+  const Vec<float> shifted = fma(x, splat(FloatTraits<float>::kLog2E), splat(kShift));
+  const Vec<float> r = fnma(shifted - splat(kShift), splat(0.693147182f), x);
+  const Vec<int32_t> k = as_int(shifted);
+  const Vec<float> power = as_float(sixteenths(k) + shift_left<19>(k));
+  const Vec<float> y = fma(power * r, fma(fma(r, splat(0.166666672f), splat(0.5f)), r, splat(1.0f)), power);
+  return select(x < splat(-87.0f), Vec<float>::zero(), y);
+}
+#else
+NN_INLINE Vec<float> exp_of_nonpositive(Vec<float> x) { return exp(x); }
+#endif
+
 // exp(x) for kExpLow/2 <= x <= kExpHigh/2 or so, NaN included: the result is normal and needs no care at the edges.
 template <class T>
 NN_INLINE Vec<T> expm1_inner(Vec<T> x) {
