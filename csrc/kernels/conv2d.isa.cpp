@@ -141,6 +141,32 @@ bool run_few_filters(const DensePlan&, const DenseConv&, const Block&, const dou
   return false;
 }
 
+// Clears the columns [first, first + count) of the rows of an image that belong to the rows [begin, end) of its only phase with taps.
+template <class T>
+void clear_rows(const DensePlan& plan, const DenseConv& conv, int64_t begin, int64_t end, int64_t first, int64_t count, T* image) {
+  const int64_t pixel = plan.groups * plan.columns, last = end == conv.out_rows ? plan.fill_rows : end * plan.fill_stride;
+  T* p = image + begin * plan.fill_stride * plan.fill_row;
+  T* stop = image + last * plan.fill_row;
+  if (count == pixel) {
+    __builtin_memset(p, 0, (stop - p) * sizeof(T));
+    return;
+  }
+  for (p += first; p < stop; p += pixel) __builtin_memset(p, 0, count * sizeof(T));
+}
+
+// run_panel on an image that is zero outside the convolution's pixels. `first`: the panel's first column of the image, at which `out` is.
+template <class T>
+void run_filled_panel(const DensePlan& plan, const DenseConv& conv, const Block& block, const T* in, const T* weights, int64_t ldb, int64_t first,
+                      int64_t columns, T* out) {
+  for (int64_t n = block.image_begin; n < block.image_end; ++n) {
+    for (int64_t h = block.row_begin; h < block.row_end; h += plan.fill_band) {
+      const int64_t end = smaller(h + plan.fill_band, block.row_end);
+      clear_rows(plan, conv, h, end, first, columns, out - first + n * conv.image_out);
+      run_panel<T>(plan, conv, {n, n + 1, h, end, block.col_begin, block.col_end}, in, weights, ldb, columns, nullptr, out);
+    }
+  }
+}
+
 // Chunk order: convolution, image block, row block, column block, group, panel block.
 template <class T>
 void compute_chunk(const DensePlan& plan, int64_t chunk, const T* x, const T* weights, const T* bias, T* y, T* scratch) {
@@ -170,9 +196,13 @@ void compute_chunk(const DensePlan& plan, int64_t chunk, const T* x, const T* we
       b = weights + conv.weights + group * conv.group_weights + first * taps * plan.depth;
       ldb = panel_width(plan.columns, panel);
     }
-    const int64_t filter = group * plan.columns + first;
+    const int64_t filter = group * plan.columns + first, count = smaller(plan.columns - first, kPanelColumns);
+    if (plan.fill_rows) {
+      run_filled_panel(plan, conv, block, x + group * plan.depth, b, ldb, filter, count, y + filter);
+      continue;
+    }
     if (plan.few_rows && run_few_filters(plan, conv, block, x + group * plan.depth, b, ldb, bias + filter, y + filter, scratch)) continue;
-    run_panel(plan, conv, block, x + group * plan.depth, b, ldb, smaller(plan.columns - first, kPanelColumns), bias + filter, y + filter);
+    run_panel(plan, conv, block, x + group * plan.depth, b, ldb, count, bias + filter, y + filter);
   }
 }
 

@@ -1,7 +1,7 @@
 // Convolutions with few filters, such as the last layer of a generator or of an autoencoder. A vector of filters would be mostly empty, so the
 // rows of the image that a band of pixels sees are transposed to one plane for each channel, with zeros for padding; on planes every tap is a
-// shift, and lanes are neighbouring pixels. The order of operations for one element is that of the other tiles: tap rows, tap columns, channels. Zeros
-// of padding add nothing as long as the weights are finite.
+// shift, and lanes are neighbouring pixels. The order of operations for one element is that of the other tiles: tap rows, tap columns, channels.
+// Zeros of padding add nothing as long as the weights are finite.
 #include "kernels/conv2d_few.h"
 
 #include "kernels/gemm_pack.h"

@@ -29,6 +29,11 @@ constexpr int64_t kFewFiltersPixels = 32;
 constexpr int64_t kFewFiltersCols = 4;
 constexpr int64_t kFewFiltersBytes = 96 * 1024;
 constexpr int64_t kFewFiltersTile = 64;  // the most pixels of a tile
+// Bytes of an input gradient that are cleared at a time, just before some of its pixels are computed, and the fewest of these. Of one of several
+// panels more is cleared, because then the weights change with every panel.
+constexpr int64_t kFillBytes = 24 * 1024;
+constexpr int64_t kFillPanelBytes = 96 * 1024;
+constexpr int64_t kFillPixels = 24;
 // Kernel gradients: below this many channels tiles span several taps.
 constexpr int64_t kFewChannels = 8;
 // Pixels accumulated in registers before they are added to dw in memory.
@@ -103,6 +108,26 @@ void plan_few_filters(Prepare& prepare, DensePlan* plan) {
     elements = max(elements, plan->depth * band.plane + band.beyond + plan->columns * band.sums);
   }
   prepare.need_thread_scratch(elements * sizeof(float));
+}
+
+// Where the strides skip taps, as 1 x 1 kernels do, most phases of an input gradient are zeros: leaves the one that is not.
+void plan_zero_phases(DensePlan* plan, const ConvGeometry& g) {
+  DenseConv* used = nullptr;
+  for (int64_t i = 0; i < plan->conv_count; ++i) {
+    DenseConv* conv = plan->convs + i;
+    if (conv->taps_rows * conv->taps_cols == 0) continue;
+    if (used) return;
+    used = conv;
+  }
+  if (!used || plan->conv_count == 1 || used->out_rows * used->out_cols == 0) return;
+  *plan->convs = *used;
+  plan->conv_count = 1;
+  plan->fill_rows = g.rows.in;
+  plan->fill_row = g.cols.in * g.channels;
+  plan->fill_stride = g.rows.stride;
+  const int64_t row_bytes = g.cols.in * min(plan->columns, kPanelColumns) * static_cast<int64_t>(dtype_size(plan->dtype));
+  const int64_t bytes = plan->panels > 1 ? kFillPanelBytes : kFillBytes;
+  plan->fill_band = max(bytes / (plan->fill_stride * row_bytes), ceil_div(kFillPixels, used->out_cols));
 }
 
 }  // namespace
@@ -181,7 +206,7 @@ void cut_dense_work(Prepare& prepare, DensePlan* plan, int64_t work) {
     need = ceil_div(need, plan->panel_blocks);
     plan->row_blocks = max<int64_t>(min(conv.out_rows, need), 1);
     need = ceil_div(need, plan->row_blocks);
-    plan->col_blocks = max<int64_t>(min(conv.out_cols / 8, need), 1);
+    if (!plan->fill_rows) plan->col_blocks = max<int64_t>(min(conv.out_cols / 8, need), 1);
   } else if (image_bytes > kChunkBytes) {
     plan->row_blocks = max<int64_t>(min(conv.out_rows / 4, image_bytes / kChunkBytes), 1);
   }
@@ -353,6 +378,7 @@ DensePlan* plan_conv2d_input_grad(Prepare& prepare) {
     conv->row_out = g.rows.stride * g.cols.in * g.channels;
     conv->image_out = g.rows.in * g.cols.in * g.channels;
   }
+  plan_zero_phases(plan, g);
   place_weights(prepare, plan);
   plan_few_filters(prepare, plan);
   cut_dense_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * g.rows.taps * g.cols.taps * plan->columns);

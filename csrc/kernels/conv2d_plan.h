@@ -74,6 +74,9 @@ struct DensePlan {
   int64_t pack_rows;  // kernel rows of the largest DenseConv: weights are packed by (DenseConv, group, panel, kernel row)
   int64_t image_blocks, row_blocks, col_blocks, panel_blocks;
   int64_t few_rows;    // rows at a time for tiles whose lanes are pixels, 0: there are filters enough for the others
+  // Input gradients of which only one phase has taps: its chunks clear all rows of the image first. fill_rows is 0 without.
+  int64_t fill_rows, fill_row, fill_stride;  // rows of the image and elements of one; image rows for a row of the phase
+  int64_t fill_band;                         // rows of the phase that are cleared and computed together
   int64_t multiplier;  // depthwise only: filters per channel
   int64_t conv_count;
   DenseConv* convs;
