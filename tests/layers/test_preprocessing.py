@@ -69,3 +69,96 @@ def test_config_round_trip_gives_an_equal_layer(case):
     else:
         config.pop("vocabulary_size", None), again.pop("vocabulary_size", None)
         assert again == config
+
+
+TEXTS = np.array(["good film", "bad film", "good good", "bad bad plot"] * 8)
+LABELS = np.array([1.0, 0.0, 1.0, 0.0] * 8, "float32")
+
+
+def text_model(**arguments):
+    """A classifier of strings."""
+    vectorize = nnlite.layers.TextVectorization(**arguments)
+    vectorize.adapt(TEXTS)
+    inputs = nnlite.Input((1,), dtype="string")
+    x = nnlite.layers.Embedding(vectorize.vocabulary_size(), 4)(vectorize(inputs))
+    model = nnlite.Model(inputs, nnlite.layers.Dense(1, activation="sigmoid")(nnlite.layers.GlobalAveragePooling1D()(x)))
+    model.compile(nnlite.optimizers.Adam(0.1), "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def test_a_model_of_strings_trains_and_predicts():
+    nnlite.utils.set_random_seed(0)
+    model = text_model(output_sequence_length=4)
+    history = model.fit(TEXTS[:, None], LABELS, epochs=10, validation_split=0.25, verbose=0)
+    assert history.history["accuracy"][-1] == history.history["val_accuracy"][-1] == 1.0
+    assert model.evaluate(TEXTS, LABELS, verbose=0, return_dict=True)["accuracy"] == 1.0
+    whole = model.predict(TEXTS[:, None], verbose=0)
+    np.testing.assert_allclose(model(TEXTS[:, None]).numpy(), whole, rtol=1e-6)
+    np.testing.assert_allclose(model.predict_on_batch(list(TEXTS)), whole, rtol=1e-6)
+    np.testing.assert_allclose(model.predict(np.array(["good film"]), verbose=0), whole[:1], rtol=1e-6)
+
+
+def test_a_model_of_strings_takes_datasets_and_runs_eagerly():
+    model = text_model()
+    data = nnlite.utils.Dataset.from_tensor_slices((TEXTS, LABELS)).batch(8)
+    model.fit(data, validation_data=data, epochs=2, verbose=0)
+    assert model.predict(data, verbose=0).shape == (32, 1)
+    assert model.predict(data.map(lambda text, label: text), verbose=0).shape == (32, 1)
+    model.compile("sgd", "binary_crossentropy", run_eagerly=True)
+    assert np.isfinite(model.fit(data, epochs=1, verbose=0).history["loss"][0])
+    assert np.isfinite(model.train_on_batch(TEXTS, LABELS))
+
+
+def test_sequential_models_of_strings():
+    lookup = nnlite.layers.StringLookup(vocabulary=["a", "b"], output_mode="multi_hot")
+    model = nnlite.Sequential([lookup, nnlite.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.array([["a", "b"], ["a", "z"]])
+    model.fit(x, np.ones(2), verbose=0)
+    assert model.predict(x, verbose=0).shape == (2, 1)
+    vectorize = nnlite.layers.TextVectorization(vocabulary=["good"], output_mode="count")
+    declared = nnlite.Sequential([nnlite.Input((1,), dtype="string"), vectorize, nnlite.layers.Dense(2)])
+    assert declared.output_shape == (None, 2)
+    assert declared.predict(np.array([["good"], ["bad"]]), verbose=0).shape == (2, 2)
+
+
+def test_features_of_several_kinds():
+    layers = nnlite.layers
+    inputs = {"word": nnlite.Input((1,), dtype="string", name="word"), "number": nnlite.Input((1,), name="number"), "code": nnlite.Input((1,), dtype="int64", name="code")}
+    normalize = layers.Normalization()
+    normalize.adapt(np.array([[1.0], [3.0]]))
+    crossed = layers.HashedCrossing(10, output_mode="one_hot")((inputs["word"], inputs["code"]))
+    parts = [
+        layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot")(inputs["word"]),
+        normalize(inputs["number"]),
+        layers.CategoryEncoding(3)(layers.IntegerLookup(vocabulary=[7, 9])(inputs["code"])),
+        layers.CategoryEncoding(4, output_mode="one_hot")(layers.Discretization([0.0, 1.0, 2.0])(inputs["number"])),
+        crossed,
+    ]
+    model = nnlite.Model(inputs, layers.Concatenate()([layers.Flatten()(part) for part in parts]))
+    data = {"word": np.array(["b", "q"]), "number": np.array([3.0, 1.0], "float32"), "code": np.array([9, 8])}
+    found = model.predict(data, verbose=0)
+    assert found.shape == (2, 3 + 1 + 3 + 4 + 10)
+    np.testing.assert_allclose(found[:, :11], [[0, 0, 1, 1, 0, 0, 1, 0, 0, 0, 1], [1, 0, 0, -1, 1, 0, 0, 0, 0, 1, 0]])
+    np.testing.assert_array_equal(found[:, 11:].sum(1), 1)
+    np.testing.assert_array_equal(model({key: value[:, None] for key, value in data.items()}).numpy(), found)
+
+
+def test_integer_lookup_is_compiled():
+    for arguments in ({}, {"mask_token": 0}, {"num_oov_indices": 3}):
+        layer = nnlite.layers.IntegerLookup(vocabulary=[20, 10, -4], **arguments)
+        x = np.array([[10, 20, 0, 5], [-4, -5, 100, 7]])
+        np.testing.assert_array_equal(nnlite.function(layer)(x).numpy(), layer(x).numpy())
+
+
+def test_models_inside_models_of_strings():
+    inner_in = nnlite.Input((1,), dtype="string")
+    inner = nnlite.Model(inner_in, nnlite.layers.StringLookup(vocabulary=["a", "b"])(inner_in))
+    outer_in = nnlite.Input((1,), dtype="string")
+    outer = nnlite.Model(outer_in, nnlite.layers.Embedding(3, 2)(inner(outer_in)))
+    assert outer.predict(np.array([["a"], ["b"]]), verbose=0).shape == (2, 1, 2)
+    nested_in = nnlite.Input((1,), dtype="string")
+    nested = nnlite.Model(nested_in, outer(nested_in))
+    nested.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="takes strings, so it runs before everything that is compiled, and its 1 trainable weights"):
+        nested.fit(np.array([["a"]]), np.zeros((1, 1, 2)), verbose=0)

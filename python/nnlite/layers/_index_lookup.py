@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import warnings
 from collections import Counter
 
@@ -18,6 +19,9 @@ from nnlite.utils.dataset import batches_of
 
 class IndexLookup(HostLayer):
     """Terms to their places in a vocabulary: mask token, out-of-vocabulary indices, then the terms by falling frequency."""
+
+    # Weights of terms are kept under a name of their own in files.
+    _keeps_own_variables = True
 
     def __init__(
         self,
@@ -278,16 +282,18 @@ class IndexLookup(HostLayer):
     def get_build_config(self):
         return None
 
-    def save_assets(self, files: dict) -> None:
-        """Puts an adapted vocabulary into a file of the layer's own; one given in the config is not written twice."""
+    def save_assets(self, folder) -> None:
+        """Writes an adapted vocabulary into `folder`; one given in the config is not written twice."""
         if self.input_vocabulary is None and self._terms:
-            files["vocabulary.txt"] = "\n".join(str(term) for term in self.get_vocabulary()).encode("utf-8")
+            text = "\n".join(str(term) for term in self.get_vocabulary())
+            pathlib.Path(folder, "vocabulary.txt").write_bytes(text.encode("utf-8"))
 
-    def load_assets(self, files: dict) -> None:
+    def load_assets(self, folder) -> None:
         """Takes the vocabulary from what `save_assets` wrote."""
-        if self.input_vocabulary is None and "vocabulary.txt" in files:
+        path = pathlib.Path(folder, "vocabulary.txt")
+        if self.input_vocabulary is None and path.exists():
             convert = str if self.vocabulary_dtype == "string" else int
-            terms = [convert(line) for line in files["vocabulary.txt"].decode("utf-8").split("\n")]
+            terms = [convert(line) for line in path.read_bytes().decode("utf-8").split("\n")]
             self._set_terms(terms[self._token_start :])
 
     def save_own_variables(self, store) -> None:

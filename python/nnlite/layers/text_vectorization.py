@@ -43,6 +43,8 @@ class TextVectorization(HostLayer):
     (['', '[UNK]', 'the', 'dog', 'cat'], [[2, 1, 0]])
     """
 
+    _keeps_own_variables = True
+
     def __init__(
         self,
         max_tokens=None,
@@ -247,11 +249,11 @@ class TextVectorization(HostLayer):
             config["ngrams"] = tuple(config["ngrams"])
         return super().from_config(config)
 
-    def save_assets(self, files: dict) -> None:
-        self._lookup_layer.save_assets(files)
+    def save_assets(self, folder) -> None:
+        self._lookup_layer.save_assets(folder)
 
-    def load_assets(self, files: dict) -> None:
-        self._lookup_layer.load_assets(files)
+    def load_assets(self, folder) -> None:
+        self._lookup_layer.load_assets(folder)
 
     def save_own_variables(self, store) -> None:
         self._lookup_layer.save_own_variables(store)

@@ -94,7 +94,7 @@ def _is_ours(model) -> bool:
         activation = getattr(layer, "activation", None)
         if activation is not None and not getattr(activation, "__module__", "").startswith("nnlite."):
             return False
-    return type(model) in (Functional, Sequential) and len(model.inputs or ()) == 1
+    return type(model) in (Functional, Sequential) and model._front is None and len(model.inputs or ()) == 1
 
 
 def _make_plan(model, x):

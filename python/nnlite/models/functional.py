@@ -10,6 +10,7 @@ from nnlite.graph.symbolic import FunctionOperation, KerasTensor
 from nnlite.layers import Input, InputLayer, InputSpec
 from nnlite.layers._calling import get_mask, set_mask
 from nnlite.layers.layer import Layer
+from nnlite.models._front import front_of
 from nnlite.models._graph import LayerGraph, check_tensors
 from nnlite.models.model import Model
 
@@ -54,6 +55,7 @@ class Functional(Model):
             _graph=graph, _inputs_struct=inputs, _outputs_struct=outputs, inputs=graph.inputs, outputs=graph.outputs, _layers=layers, built=True
         )
         self.__dict__["_program"] = [_Instruction(node) for node in graph.nodes]
+        self.__dict__["_front"] = front_of(self)
         names = [tensor.history[0].name for tensor in graph.outputs]
         self.__dict__["output_names"] = _unique(names)
         keys = (
@@ -109,7 +111,7 @@ class Functional(Model):
 
     @property
     def input_spec(self):
-        return self._specs
+        return self._specs if self._front is None else None  # the front checks what it is given
 
     @input_spec.setter
     def input_spec(self, value) -> None:
@@ -118,8 +120,20 @@ class Functional(Model):
     def compute_mask(self, inputs, previous_mask):
         return None  # the output tensors carry the masks their layers gave them
 
+    @property
+    def _runs_on_host(self) -> bool:
+        return any(tensor.dtype == "string" for tensor in self.inputs)
+
     def call(self, inputs, training=None, mask=None, **kwargs):
-        return self._run(self._standardized(inputs, mask), training)
+        if self._front is None:
+            return self._run(self._standardized(inputs, mask), training)
+        values = self._front.run_rest(inputs if self._front.is_encoded(inputs) else self._front.encode(inputs), training)
+        return tree.map_structure(lambda tensor: values[id(tensor)], self._outputs_struct)
+
+    def compute_output_spec(self, *args, **kwargs):
+        if self._front is None:
+            return super().compute_output_spec(*args, **kwargs)
+        return tree.map_structure(lambda tensor: KerasTensor(tensor.shape, tensor.dtype), self._outputs_struct)
 
     def _run(self, tensors, training):
         """Runs the graph on tensors in the order of `inputs`."""

@@ -103,8 +103,25 @@ class Sequential(Model):
             self._forget_graph()
         return layer
 
+    @property
+    def _front(self):
+        found = self.__dict__.get("_has_host")
+        if found is None:
+            found = self.__dict__["_has_host"] = any(getattr(layer, "_runs_on_host", False) for layer in self._layers)
+        return self._functional._front if found and self._functional_name is not None else None
+
+    @property
+    def _runs_on_host(self) -> bool:
+        first = self._layers[0] if self._layers else None
+        return isinstance(first, InputLayer) and first.dtype == "string"
+
+    def _encoded(self, x):
+        if self._functional_name is None and self._layers and getattr(self._layers[0], "_runs_on_host", False) and hasattr(x, "shape"):
+            self.build((None, *x.shape[1:]))
+        return super()._encoded(x)
+
     def _forget_graph(self) -> None:
-        self.__dict__.update(built=False, _functional_model=None, _functional_name=None, _locked=False)
+        self.__dict__.update(built=False, _has_host=None, _functional_model=None, _functional_name=None, _locked=False)
 
     def _rebuild(self) -> None:
         self._forget_graph()
@@ -206,6 +223,8 @@ class Sequential(Model):
         return input_shape
 
     def compute_output_spec(self, inputs, training=None, mask=None, **kwargs):
+        if self._front is not None:
+            return self._functional.compute_output_spec(inputs)
         return self._infer(self.call, (inputs,), {"training": training, "mask": mask})
 
     # Shapes and tensors

@@ -9,6 +9,7 @@ import pathlib
 import zipfile
 import zlib
 
+from nnlite.saving.assets import assets_of, load_assets
 from nnlite.saving.atomic import write_whole
 from nnlite.saving.serialization import deserialize_keras_object, serialize_keras_object
 from nnlite.saving.weights_file import h5_bytes, read_h5
@@ -51,6 +52,8 @@ def save_model(model, filepath, overwrite: bool = True, zipped=None, **kwargs) -
         archive.writestr("metadata.json", metadata)
         archive.writestr("config.json", config)
         archive.writestr("model.weights.h5", h5_bytes(model))
+        for name, data in assets_of(model).items():
+            archive.writestr(name, data)
     write_whole(path, stream.getvalue())
 
 
@@ -78,6 +81,7 @@ def load_model(filepath, custom_objects: dict | None = None, compile: bool = Tru
         config.pop("compile_config", None)
     model = _model_of(config, custom_objects, path)
     read_h5(model, parts["model.weights.h5"], str(path))
+    load_assets(model, parts, str(path))
     return model
 
 
@@ -116,7 +120,7 @@ def _read_parts(path: pathlib.Path) -> dict[str, bytes]:
             missing = [name for name in _PARTS if name not in archive.namelist()]
             if missing:
                 raise ValueError(f"{path} lacks {', '.join(missing)}: it is not a .keras file, or it is damaged.")
-            return {name: archive.read(name) for name in _PARTS}
+            return {name: archive.read(name) for name in archive.namelist() if name in _PARTS or name.startswith("assets/")}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise ValueError(f"{path} is not a readable .keras file: {error}. It is damaged, or was not written completely.") from error
 

@@ -183,6 +183,8 @@ def own_variables(owner) -> list:
 
 
 def _is_overridden(owner, method: str) -> bool:
-    """Whether a class outside nnlite has a way of its own to keep its variables."""
+    """Whether a class has a way of its own to keep its variables: one outside nnlite, or one that says so."""
+    if getattr(owner, "_keeps_own_variables", False):
+        return True
     defined = next((cls for cls in type(owner).__mro__ if method in vars(cls)), None)
     return defined is not None and defined.__module__.partition(".")[0] != "nnlite"

@@ -41,10 +41,10 @@ class BatchMethods:
 
     def predict_on_batch(self, x):
         """The outputs for one batch, in test mode, as numpy arrays."""
-        return predicting.predict_batch(self, (convert.convert_structure(x, "x"),))
+        return predicting.predict_batch(self, (convert.convert_structure(self._encoded(x), "x"),))
 
     def _on_batch(self, mode: str, x, y, sample_weight, return_dict: bool):
-        structure = _batch_structure(x, y, sample_weight)
+        structure = _batch_structure(self._encoded_for_training(x) if mode == "train" else self._encoded(x), y, sample_weight)
         self.reset_metrics()
         if self.run_eagerly:
             logs = run_eager_step(self, mode, structure)

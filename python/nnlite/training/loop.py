@@ -175,7 +175,7 @@ class Loop:
 
     def _batch_step(self, batch, done: int):
         """Runs one step on a raw batch; returns the reader of its logs."""
-        structure = standardize(batch, f"batch {done}")
+        structure = standardize(self.model._encoded_batch(batch), f"batch {done}")
         if self.model.run_eagerly:
             return self._eager_step(structure, done)
         step = self.model._step_for(self.mode, structure)

@@ -67,7 +67,7 @@ def _run_range(step, sources, results, first_row: int, size: int, count: int, pr
 
 def _predict_batches(model, data, begins, ends, steps):
     collected: list = []
-    for index, structure in enumerate(_structures(data)):
+    for index, structure in enumerate(_structures(model, data)):
         if steps is not None and index >= steps:
             break
         for begin in begins:
@@ -88,7 +88,7 @@ def _join(parts):
     return np.concatenate([np.atleast_1d(part) for part in parts])
 
 
-def _structures(data):
+def _structures(model, data):
     data.on_epoch_begin()
     if data.is_arrays:
         order = data.order()
@@ -96,7 +96,7 @@ def _structures(data):
             yield data.batch(order, step)
     else:
         for index, batch in enumerate(data.passes()):
-            yield standardize(batch, f"batch {index}")
+            yield standardize(model._encoded_batch(batch), f"batch {index}")
             if data.num_batches is not None and index + 1 >= data.num_batches:
                 break
     data.on_epoch_end()

@@ -16,6 +16,30 @@ from nnlite.utils.unpacking import unpack_x_y_sample_weight
 class StepMethods:
     """Metrics, losses and the steps of training, testing and predicting."""
 
+    # Data that layers in Python take before the compiled part.
+
+    # What a functional model with such layers has; see models/_front.py.
+    _front = None
+
+    def _encoded(self, x):
+        """Arrays of x after the layers that run in Python; datasets and generators stay: their batches are encoded one by one."""
+        if self._front is None or not _is_data(x):
+            return x
+        return x if self._front.is_encoded(x) else self._front.encode(x)
+
+    def _encoded_for_training(self, x):
+        if self._front is not None:
+            self._front.check_trainable()
+        return self._encoded(x)
+
+    def _encoded_batch(self, batch):
+        """The same for a raw batch: x alone, or a tuple that begins with x."""
+        if self._front is None and not isinstance(batch, tuple):
+            return batch
+        if isinstance(batch, (tuple, list)):
+            return (self._encoded(batch[0]), *batch[1:])
+        return self._encoded(batch)
+
     # Metrics.
 
     @property
@@ -109,3 +133,9 @@ class StepMethods:
     def _track_loss(self, loss, x) -> None:
         if self._loss_tracker is not None and loss is not None:
             self._loss_tracker.update_state(loss, sample_weight=float(convert.leaves(x)[0].shape[0]))
+
+
+def _is_data(x) -> bool:
+    """Whether x is arrays or strings, not a dataset."""
+    found = convert.leaves(x)
+    return bool(found) and all(isinstance(leaf, (str, bytes)) or convert.is_array_like(leaf) for leaf in found)

@@ -176,6 +176,7 @@ class Trainer(StepMethods, BatchMethods):
             A History: `history.history["loss"]` has one value per epoch.
         """
         self._check_compiled("fit")
+        x = self._encoded_for_training(x)
         checks.check_run(verbose, validation_steps, shuffle)
         _check_fit(epochs, steps_per_epoch, validation_freq)
         if validation_split and validation_data is None:
@@ -212,6 +213,7 @@ class Trainer(StepMethods, BatchMethods):
         if validation_data is None:
             return None
         x, y, sample_weight = unpack_x_y_sample_weight(validation_data)
+        x = self._encoded(x)
         return get_data(x, y, sample_weight, batch_size=batch_size, steps=steps)
 
     def _run_evaluation(self, loop: Loop, callbacks) -> dict:
@@ -237,7 +239,7 @@ class Trainer(StepMethods, BatchMethods):
             raise ValueError(f"Arguments not recognized: {kwargs}")
         self._check_compiled("evaluate")
         checks.check_run(verbose, steps)
-        data = get_data(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        data = get_data(self._encoded(x), y, sample_weight, batch_size=batch_size, steps=steps)
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1, steps=steps or data.num_batches)
         logs = self._run_evaluation(Loop(self, "test", data, callbacks, steps), callbacks)
@@ -251,6 +253,7 @@ class Trainer(StepMethods, BatchMethods):
             batch_size: Samples per step, 32 by default.
             steps: Number of batches, by default all.
         """
+        x = self._encoded(x)
         if type(x) is np.ndarray and verbose == 0 and callbacks is None and steps is None:
             result = predicting.fast(self, x, batch_size)
             if result is not None:

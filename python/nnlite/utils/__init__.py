@@ -8,6 +8,7 @@ import importlib
 _NAMES = {
     "CustomObjectScope": "nnlite.saving.registry",
     "Progbar": "nnlite.utils.progbar",
+    "Dataset": "nnlite.utils.dataset",
     "PyDataset": "nnlite.utils.py_dataset",
     "Sequence": "nnlite.utils.py_dataset",
     "array_to_img": "nnlite.utils.image_utils",

@@ -10,6 +10,7 @@ from nnlite.training.data.arrays import ArrayData as ArrayData
 from nnlite.training.data.arrays import split_validation as split_validation
 from nnlite.training.data.batches import BatchData as BatchData
 from nnlite.training.data.batches import GeneratorData, IterableData, PyDatasetData
+from nnlite.utils.dataset import Dataset
 from nnlite.utils.py_dataset import PyDataset
 
 
@@ -32,7 +33,7 @@ def get_data(x, y=None, sample_weight=None, batch_size=None, steps=None, shuffle
         raise ValueError(
             f"Argument `class_weight` is not supported for {kind} inputs. Yield (x, y, sample_weight) instead. Received: class_weight={class_weight}"
         )
-    if shuffle and not (kind == "PyDataset" and x.num_batches is not None):
+    if shuffle and not (kind == "PyDataset" and x.num_batches is not None) and kind != "Dataset":
         warnings.warn(
             f"`shuffle=True` was passed, but will be ignored since the data `x` was provided as a {kind}, which is expected to give shuffled data.",
             stacklevel=4,
@@ -45,6 +46,8 @@ def get_data(x, y=None, sample_weight=None, batch_size=None, steps=None, shuffle
 def _kind(x) -> str | None:
     if isinstance(x, PyDataset):
         return "PyDataset"
+    if isinstance(x, Dataset):
+        return "Dataset"
     if isinstance(x, types.GeneratorType):
         return "generator"
     for base in type(x).__mro__:
