@@ -81,6 +81,22 @@ def test_eager_compiled_and_packed_have_the_same_bits(kernel):
     np.testing.assert_array_equal(model.predict(x[:1], verbose=0), eager[:1])
 
 
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("padding", ["valid", "same", "causal"])
+def test_lines_are_as_exact_ones(size, padding):
+    model = nnlite.Sequential([nnlite.Input((70, 64)), layers.Conv1D(96, size, padding=padding, activation="relu", bias_initializer="random_normal")])
+    x, y = normal(3, 70, 64), normal(*model.compute_output_shape((3, 70, 64)))
+    fast = [model.predict(x, verbose=0), *gradients(model, x, y)[1]]
+    config.enable_exact_convolution()
+    try:
+        exact = [model.predict(x, verbose=0), *gradients(model, x, y)[1]]
+    finally:
+        config.disable_exact_convolution()
+    assert (fast[0] != exact[0]).any() and (fast[1] != exact[1]).any()
+    for a, b in zip(fast, exact):
+        assert relative(a, b) < 1e-5
+
+
 def test_packed_weights_follow_assignments():
     model = nnlite.Sequential([nnlite.Input((14, 14, 16)), layers.Conv2D(16, 3)])
     x = normal(2, 14, 14, 16)

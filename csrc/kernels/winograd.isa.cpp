@@ -1,6 +1,6 @@
 // Winograd conv2d and conv2d_input_grad, and winograd_pack.
 //
-// A block of tiles at a time: its patches are transformed, for each of the 36 points multiplied with the transformed weights, and the products
+// A block of tiles at a time: its patches are transformed, for each of the 36 points (or 6, for kernels of one row or column) multiplied with the transformed weights, and the products
 // turned back into pixels, all within the second-level cache. NaN and infinity of a pixel reach all outputs of the tiles that read it.
 #include "kernels/winograd.h"
 
@@ -84,6 +84,20 @@ NN_INLINE void finish_tile(const float* products, int64_t point_step, const Fini
   }
 }
 
+// The same for lines.
+template <int m>
+NN_INLINE void finish_line(const float* products, int64_t point_step, const Finish& finish, int64_t cols, float* y, int64_t y_col) {
+  V p[kSide], t[m];
+#pragma GCC unroll 6
+  for (int i = 0; i < kSide; ++i) p[i] = load(products + i * point_step);
+  transform_output(p, t);
+#pragma GCC unroll 4
+  for (int j = 0; j < m; ++j) {
+    if (j < cols) store_part(y + j * y_col, max(finish.floor, t[j] + finish.bias), finish.part);
+    prefetch_write(y + (m + j) * y_col);
+  }
+}
+
 __attribute__((noinline)) void activate(Activation activation, float* y, int64_t y_row, int64_t y_col, int64_t rows, int64_t cols, int part) {
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < cols; ++j) {
@@ -98,20 +112,24 @@ __attribute__((noinline)) void activate(Activation activation, float* y, int64_t
 template <int m>
 void finish_panel(const WinogradPlan& plan, int64_t begin, int64_t end, int64_t columns, int64_t width, const float* products, const float* bias,
                   float* y) {
-  const int64_t y_col = plan.filters, y_row = plan.out_cols * y_col, y_image = plan.out_rows * y_row;
+  const int64_t y_col = plan.out.col_step, y_row = plan.out.row_step, row_m = plan.grid.row_m;
   const bool later = plan.activation == Activation::kSigmoid || plan.activation == Activation::kTanh;
   Finish finish;
   finish.floor = splat(plan.activation == Activation::kRelu ? 0.0f : -__builtin_inff());
   for (int64_t tile = begin; tile < end;) {
     const Run run = find_run(plan.grid, tile, end);
-    const int64_t rows = smaller(plan.out_rows - run.row * m, m);
+    const int64_t rows = smaller(plan.out.rows - run.row * row_m, row_m);
     for (int64_t t = 0; t < run.count; ++t, products += width) {
-      const int64_t cols = smaller(plan.out_cols - (run.col + t) * m, m);
-      float* out = y + run.image * y_image + run.row * m * y_row + (run.col + t) * m * y_col;
+      const int64_t cols = smaller(plan.out.cols - (run.col + t) * m, m);
+      float* out = y + run.image * plan.out.image_step + run.row * row_m * y_row + (run.col + t) * m * y_col;
       for (int64_t j = 0; j < columns; j += kLanes) {
         finish.part = static_cast<int>(smaller(columns - j, kLanes));
         finish.bias = plan.bias ? load_part(bias + j, finish.part) : splat(-0.0f);
-        finish_tile<m>(products + j, plan.outputs, finish, rows, cols, out + j, y_row, y_col);
+        if (plan.grid.line) {
+          finish_line<m>(products + j, plan.outputs, finish, cols, out + j, y_col);
+        } else {
+          finish_tile<m>(products + j, plan.outputs, finish, rows, cols, out + j, y_row, y_col);
+        }
         if (later) activate(plan.activation, out + j, y_row, y_col, rows, cols, finish.part);
       }
     }
@@ -123,29 +141,38 @@ void finish_panel(const WinogradPlan& plan, int64_t begin, int64_t end, int64_t 
 void compute_chunk(const WinogradPlan& plan, int64_t chunk, const float* x, const float* weights, const float* bias, float* y, float* scratch) {
   const int64_t panel_block = chunk % plan.panel_blocks, block = chunk / plan.panel_blocks;
   const int64_t begin = plan.grid.tiles * block / plan.tile_blocks, end = plan.grid.tiles * (block + 1) / plan.tile_blocks;
-  float* products = scratch + kWinogradPoints * plan.inputs;
+  float* products = scratch + plan.grid.points * plan.inputs;
   transform_images<kSide, InputTransform>(plan.in, plan.grid, x, 0, plan.in.channels, begin, end, {scratch, plan.inputs, plan.row});
-  const int64_t point = winograd_packed_size(plan.in.channels, plan.filters) / kWinogradPoints;
+  const int64_t point = winograd_packed_point(plan.in.channels, plan.out.channels);
   const int64_t panel_end = plan.panels * (panel_block + 1) / plan.panel_blocks;
   for (int64_t panel = plan.panels * panel_block / plan.panel_blocks; panel < panel_end; ++panel) {
-    const int64_t first = panel * kPanelColumns, width = panel_width(plan.filters, panel);
-    for (int e = 0; e < kWinogradPoints; ++e) {
+    const int64_t first = panel * kPanelColumns, width = panel_width(plan.out.channels, panel);
+    for (int64_t e = 0; e < plan.grid.points; ++e) {
       multiply(plan, end - begin, width, scratch + e * plan.inputs, weights + e * point + first * plan.in.channels, products + e * plan.outputs);
     }
     const auto finish = plan.grid.m == 4 ? finish_panel<4> : finish_panel<2>;
-    finish(plan, begin, end, smaller(plan.filters - first, kPanelColumns), width, products, bias + first, y + first);
+    finish(plan, begin, end, smaller(plan.out.channels - first, kPanelColumns), width, products, bias + first, y + first);
   }
 }
 
-// Transforms the taps of one register of columns; tap (r, s) is read from w + r * tap_row + s * tap_col, point e written to u + e * point_step.
+// Transforms the taps of one register of columns; tap t is read from w + t * tap_step, point e written to u + e * point_step.
 template <int taps>
-NN_INLINE void transform_kernel(const float* w, int64_t tap_row, int64_t tap_col, int part, float* u, int64_t point_step) {
+NN_INLINE void transform_line_kernel(const float* w, int64_t tap_step, int part, float* u, int64_t point_step) {
+  V t[taps], v[kSide];
+#pragma GCC unroll 5
+  for (int r = 0; r < taps; ++r) t[r] = load_part(w + r * tap_step, part);
+  transform_weights(t, v);
+#pragma GCC unroll 6
+  for (int i = 0; i < kSide; ++i) store(u + i * point_step, v[i]);
+}
+template <int taps>
+NN_INLINE void transform_square_kernel(const float* w, int64_t tap_step, int part, float* u, int64_t point_step) {
   V half[kSide][taps];
 #pragma GCC unroll 5
   for (int s = 0; s < taps; ++s) {
     V t[taps], v[kSide];
 #pragma GCC unroll 5
-    for (int r = 0; r < taps; ++r) t[r] = load_part(w + r * tap_row + s * tap_col, part);
+    for (int r = 0; r < taps; ++r) t[r] = load_part(w + (r * taps + s) * tap_step, part);
     transform_weights(t, v);
 #pragma GCC unroll 6
     for (int i = 0; i < kSide; ++i) half[i][s] = v[i];
@@ -158,16 +185,24 @@ NN_INLINE void transform_kernel(const float* w, int64_t tap_row, int64_t tap_col
     for (int j = 0; j < kSide; ++j) store(u + (i * kSide + j) * point_step, v[j]);
   }
 }
+template <int taps>
+__attribute__((noinline)) void transform_kernel(bool line, const float* w, int64_t tap_step, int part, float* u, int64_t point_step) {
+  if (line) {
+    transform_line_kernel<taps>(w, tap_step, part, u, point_step);
+  } else {
+    transform_square_kernel<taps>(w, tap_step, part, u, point_step);
+  }
+}
 
-// Weights of 16 channels for one panel of filters: w is [taps][taps][channels][filters].
+// Weights of 16 channels for one panel of filters: w is [taps][channels][filters].
 template <int taps>
 void pack_block(const WinogradPlan& plan, int64_t panel, int64_t channel, const float* w, float* packed) {
-  const int64_t channels = plan.in.channels, filters = plan.filters, first = panel * kPanelColumns, width = panel_width(filters, panel);
-  const int64_t point = winograd_packed_size(channels, filters) / kWinogradPoints, tap_col = channels * filters;
+  const int64_t channels = plan.in.channels, filters = plan.out.channels, first = panel * kPanelColumns, width = panel_width(filters, panel);
+  const int64_t point = winograd_packed_point(channels, filters), tap_step = channels * filters;
   const int64_t end = smaller(channels, channel + kPanelMultiple);
   for (int64_t c = channel; c < end; ++c) {
     for (int64_t j = 0; j < width; j += kLanes) {
-      transform_kernel<taps>(w + c * filters + first + j, taps * tap_col, tap_col, static_cast<int>(clamp(filters - first - j, 0, kLanes)),
+      transform_kernel<taps>(plan.grid.line, w + c * filters + first + j, tap_step, static_cast<int>(clamp(filters - first - j, 0, kLanes)),
                              packed + first * channels + c * width + j, point);
     }
   }
@@ -176,19 +211,20 @@ void pack_block(const WinogradPlan& plan, int64_t panel, int64_t channel, const 
 // The same for an input gradient: `channels` are those of dy and the last axis of w, which is turned.
 template <int taps>
 void pack_turned_block(const WinogradPlan& plan, int64_t panel, int64_t channel, const float* w, float* packed) {
-  alignas(64) float square[kWinogradPoints * kLanes * kLanes];  // [point][column][channel]
-  const int64_t channels = plan.in.channels, filters = plan.filters, first = panel * kPanelColumns, width = panel_width(filters, panel);
-  const int64_t point = winograd_packed_size(channels, filters) / kWinogradPoints, tap_col = channels * filters;
+  alignas(64) float square[kSide * kSide * kLanes * kLanes];  // [point][column][channel]
+  const int64_t channels = plan.in.channels, filters = plan.out.channels, first = panel * kPanelColumns, width = panel_width(filters, panel);
+  const int64_t point = winograd_packed_point(channels, filters), tap_step = channels * filters;
+  const int64_t last_tap = (plan.grid.line ? taps : taps * taps) - 1;
   for (int64_t end = smaller(channels, channel + kPanelMultiple); channel < end; channel += kLanes) {
     const int64_t depth = smaller(end - channel, kLanes);
     for (int64_t j = 0; j < width; j += kLanes) {
       for (int64_t i = 0; i < kLanes; ++i) {
         const int64_t column = smaller(first + j + i, filters - 1);
         const int part = first + j + i < filters ? static_cast<int>(depth) : 0;
-        transform_kernel<taps>(w + (taps * taps - 1) * tap_col + column * channels + channel, -taps * tap_col, -tap_col, part, square + i * kLanes,
+        transform_kernel<taps>(plan.grid.line, w + last_tap * tap_step + column * channels + channel, -tap_step, part, square + i * kLanes,
                                kLanes * kLanes);
       }
-      for (int e = 0; e < kWinogradPoints; ++e) {
+      for (int64_t e = 0; e < plan.grid.points; ++e) {
         pack_transposed(square + e * kLanes * kLanes, kLanes, packed + e * point + first * channels + channel * width + j, width, kLanes, depth);
       }
     }
@@ -197,8 +233,8 @@ void pack_turned_block(const WinogradPlan& plan, int64_t panel, int64_t channel,
 
 // The zeros between points: without them all points would share few sets of the caches.
 void clear_gaps(const WinogradPlan& plan, float* packed) {
-  const int64_t point = winograd_packed_size(plan.in.channels, plan.filters) / kWinogradPoints;
-  for (int64_t e = 1; e <= kWinogradPoints; ++e) {
+  const int64_t point = winograd_packed_point(plan.in.channels, plan.out.channels);
+  for (int64_t e = 1; e <= plan.grid.points; ++e) {
     for (int64_t i = 0; i < kPanelMultiple; i += kLanes) store(packed + e * point - kPanelMultiple + i, splat(0.0f));
   }
 }

@@ -30,8 +30,8 @@ NN_INLINE void transform_vector(const WinogradImage& image, const float* x, int 
   for (int i = 0; i < kPatch; ++i) {
     const int64_t row = first_row + i;
     const bool inside = row >= 0 && row < image.rows;
-    from[i] = inside ? x + (row * image.cols + first_col + begin) * image.channels : kZeros;
-    from_step[i] = inside ? image.channels : 0;
+    from[i] = inside ? x + row * image.row_step + (first_col + begin) * image.col_step : kZeros;
+    from_step[i] = inside ? image.col_step : 0;
   }
   float* t = columns;
   for (int64_t c = 0; c < begin; ++c, t += kSide * kLanes) {
@@ -72,6 +72,33 @@ NN_INLINE void transform_vector(const WinogradImage& image, const float* x, int 
   }
 }
 
+// The same for lines: kPatch pixels of one row for each tile.
+template <int kPatch, class Transform>
+NN_INLINE void transform_line(const WinogradImage& image, const float* x, int part, int64_t row, int64_t first_col, int64_t step, int64_t tiles,
+                              int64_t ahead, const TransformedTiles& to, Transform transform) {
+  const bool inside = row >= 0 && row < image.rows;
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    const int64_t col = first_col + tile * step;
+    const int64_t begin = inside ? clamp(-col, 0, kPatch) : kPatch, end = clamp(image.cols - col, begin, kPatch);
+    const float* from = x + row * image.row_step + col * image.col_step;
+    V d[kPatch], v[kSide];
+#pragma GCC unroll 6
+    for (int j = 0; j < kPatch; ++j) {
+      const bool exists = j >= begin && j < end;
+      d[j] = load_part(exists ? from : kZeros, part);
+      prefetch_l2(from + ahead);
+      from += image.col_step;
+    }
+    transform(d, v);
+    float* out = to.first + tile * to.tile_step;
+#pragma GCC unroll 6
+    for (int j = 0; j < kSide; ++j) {
+      store(out, v[j]);
+      out += to.point_step;
+    }
+  }
+}
+
 struct InputTransform {
   NN_ALWAYS void operator()(const V (&d)[kSide], V (&v)[kSide]) const { transform_input(d, v); }
 };
@@ -89,15 +116,19 @@ void transform_images(const WinogradImage& image, const WinogradGrid& grid, cons
   alignas(64) float columns[kWinogradRunColumns * kSide * kLanes];
   for (int64_t tile = begin; tile < end;) {
     const Run run = find_run(grid, tile, end);
-    const float* first = x + run.image * image.rows * image.cols * image.channels;
+    const float* first = x + run.image * image.image_step;
     const Run next = find_run(grid, tile + run.count, grid.tiles);
-    const int64_t next_row = (next.image - run.image) * image.rows + (next.row - run.row) * grid.m;
-    const int64_t ahead = (next_row * image.cols + (next.col - run.col) * grid.m) * image.channels;
+    const int64_t ahead = (next.image - run.image) * image.image_step + (next.row - run.row) * grid.row_m * image.row_step +
+                          (next.col - run.col) * grid.m * image.col_step;
+    const int64_t row = run.row * grid.row_m - image.pad_rows, col = run.col * grid.m - image.pad_cols;
     TransformedTiles here = to;
     for (int64_t c = channel; c < channel_end; c += kLanes, here.first += kLanes) {
       const int part = static_cast<int>(channel_end - c < kLanes ? channel_end - c : kLanes);
-      transform_vector<kPatch>(image, first + c, part, run.row * grid.m - image.pad_rows, run.col * grid.m - image.pad_cols, grid.m, run.count,
-                               ahead, columns, here, Transform());
+      if (grid.line) {
+        transform_line<kPatch>(image, first + c, part, row, col, grid.m, run.count, ahead, here, Transform());
+      } else {
+        transform_vector<kPatch>(image, first + c, part, row, col, grid.m, run.count, ahead, columns, here, Transform());
+      }
     }
     to.first += run.count * to.tile_step;
     tile += run.count;

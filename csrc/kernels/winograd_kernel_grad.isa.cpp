@@ -1,4 +1,4 @@
-// Winograd conv2d_kernel_grad: the transpose of the forward convolution. For each of the 36 points, transformed patches of x times transformed tiles
+// Winograd conv2d_kernel_grad: the transpose of the forward convolution. For each of the 36 points (or 6), transformed patches of x times transformed tiles
 // of dy, summed over tiles; then the sums are turned back into taps.
 //
 // A block of tiles is summed in registers, then added to the sums of its range in memory; ranges are added at the end. So long sums are made in
@@ -102,7 +102,7 @@ void compute_chunk(const WinogradKernelGradPlan& plan, int64_t chunk, const floa
   const WinogradPart filters = winograd_part(plan.out.channels, filter_block, plan.filter_blocks);
   const int64_t first = plan.grid.tiles * range / plan.ranges, end = plan.grid.tiles * (range + 1) / plan.ranges;
   sums += chunk * plan.piece;
-  float* gradients = scratch + kWinogradPoints * plan.inputs;
+  float* gradients = scratch + plan.grid.points * plan.inputs;
   const int64_t blocks = (end - first + plan.block_tiles - 1) / plan.block_tiles;
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t begin = first + (end - first) * b / blocks, stop = first + (end - first) * (b + 1) / blocks;
@@ -113,7 +113,7 @@ void compute_chunk(const WinogradKernelGradPlan& plan, int64_t chunk, const floa
     } else {
       transform_images<2, GradientTransform>(plan.out, plan.grid, dy, filters.begin, filters.end, begin, stop, to);
     }
-    for (int e = 0; e < kWinogradPoints; ++e) {
+    for (int64_t e = 0; e < plan.grid.points; ++e) {
       add_point(plan, scratch + e * plan.inputs, gradients + e * plan.gradients, stop - begin, channels.end - channels.begin,
                 filters.end - filters.begin, b > 0, sums + e * plan.point);
     }
@@ -141,6 +141,22 @@ __attribute__((noinline)) void finish_vector(const float* sums, int64_t point_st
     for (int j = 0; j < taps; ++j) store_part(dw + (i * taps + j) * tap_step, t[j], part);
   }
 }
+template <int taps>
+void finish_line_vector(const float* sums, int64_t point_step, float* dw, int64_t tap_step, int part) {
+  V u[kSide], t[taps];
+#pragma GCC unroll 6
+  for (int i = 0; i < kSide; ++i) u[i] = load(sums + i * point_step);
+  transform_sums(u, t);
+#pragma GCC unroll 5
+  for (int i = 0; i < taps; ++i) store_part(dw + i * tap_step, t[i], part);
+}
+
+using FinishFunction = void (*)(const float* sums, int64_t point_step, float* dw, int64_t tap_step, int part);
+
+FinishFunction find_finish(const WinogradGrid& grid) {
+  if (grid.line) return grid.m == 4 ? finish_line_vector<3> : finish_line_vector<5>;
+  return grid.m == 4 ? finish_vector<3> : finish_vector<5>;
+}
 
 // Adds the sums of all ranges to those of the first.
 void add_ranges(const WinogradKernelGradPlan& plan, int64_t elements, float* sums) {
@@ -152,18 +168,18 @@ void add_ranges(const WinogradKernelGradPlan& plan, int64_t elements, float* sum
   }
 }
 
-// Channels [channel, channel + 16) of dw [taps][taps][channels][filters].
+// Channels [channel, channel + 16) of dw [taps][channels][filters].
 void finish_channels(const WinogradKernelGradPlan& plan, int64_t channel, float* sums, float* dw) {
   int64_t block = 0;
   while (winograd_part(plan.in.channels, block, plan.channel_blocks).end <= channel) ++block;
   const int64_t row = channel - winograd_part(plan.in.channels, block, plan.channel_blocks).begin;
   const int64_t rows = smaller(plan.in.channels - channel, kPanelMultiple), tap_step = plan.in.channels * plan.out.channels;
-  const auto finish = plan.taps == 3 ? finish_vector<3> : finish_vector<5>;
+  const FinishFunction finish = find_finish(plan.grid);
   for (int64_t b = 0; b < plan.filter_blocks; ++b) {
     const WinogradPart filters = winograd_part(plan.out.channels, b, plan.filter_blocks);
     float* from = sums + (block * plan.filter_blocks + b) * plan.piece + row * plan.filters;
     if (plan.ranges > 1) {
-      for (int e = 0; e < kWinogradPoints; ++e) add_ranges(plan, rows * plan.filters, from + e * plan.point);
+      for (int64_t e = 0; e < plan.grid.points; ++e) add_ranges(plan, rows * plan.filters, from + e * plan.point);
     }
     float* to = dw + channel * plan.out.channels + filters.begin;
     for (int64_t r = 0; r < rows; ++r, from += plan.filters, to += plan.out.channels) {

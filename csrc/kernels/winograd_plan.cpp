@@ -28,28 +28,46 @@ constexpr int64_t kRangeTiles = 96, kMostRanges = 8;
 // With fewer channels or filters the tiles of the direct way are as good.
 constexpr int64_t kFewestChannels = 4, kFewestGradFilters = 12;
 
+bool has_taps(int64_t rows, int64_t cols) {
+  const int64_t most = max(rows, cols), least = min(rows, cols);
+  return (most == 3 || most == 5) && (least == most || least == 1);
+}
+
 bool exact(const Prepare& prepare) { return prepare.get_int("exact", 0) != 0; }
 
 // Float32 images of rank 4 with a kernel that may have Winograd taps; whatever else is wrong is found when the geometry is read.
 bool may_pay(const Prepare& prepare, const Spec& x, const Spec& y, const int64_t* kernel) {
-  return x.rank == 4 && y.rank == 4 && x.dtype == DType::kFloat32 && y.dtype == DType::kFloat32 && kernel[0] == kernel[1] &&
-         (kernel[0] == 3 || kernel[0] == 5) && prepare.get_int("groups", 1) == 1 && kernel[2] == x.dims[3] && kernel[3] == y.dims[3];
+  return x.rank == 4 && y.rank == 4 && x.dtype == DType::kFloat32 && y.dtype == DType::kFloat32 && has_taps(kernel[0], kernel[1]) &&
+         prepare.get_int("groups", 1) == 1 && kernel[2] == x.dims[3] && kernel[3] == y.dims[3];
 }
 
-WinogradGrid grid_of(int64_t batch, int64_t out_rows, int64_t out_cols, int64_t taps) {
+// Images [rows, cols, channels] in their layout in memory; of kernels of one column rows and columns change places.
+WinogradImage image_of(int64_t rows, int64_t cols, int64_t channels, int64_t pad_rows, int64_t pad_cols, bool upright) {
+  const int64_t image = rows * cols * channels, row = cols * channels;
+  if (upright) return {cols, rows, channels, pad_cols, pad_rows, image, channels, row};
+  return {rows, cols, channels, pad_rows, pad_cols, image, row, channels};
+}
+
+bool is_upright(int64_t taps_rows, int64_t taps_cols) { return taps_cols == 1 && taps_rows > 1; }
+
+WinogradGrid grid_of(int64_t batch, const WinogradImage& out, int64_t taps_rows, int64_t taps_cols) {
   WinogradGrid grid;
-  grid.m = kWinogradSide + 1 - taps;
-  grid.rows = ceil_div(out_rows, grid.m);
-  grid.cols = ceil_div(out_cols, grid.m);
+  grid.line = taps_rows != taps_cols;
+  grid.points = winograd_points(taps_rows, taps_cols);
+  grid.m = kWinogradSide + 1 - max(taps_rows, taps_cols);
+  grid.row_m = grid.line ? 1 : grid.m;
+  grid.rows = ceil_div(out.rows, grid.row_m);
+  grid.cols = ceil_div(out.cols, grid.m);
   grid.tiles = batch * grid.rows * grid.cols;
   return grid;
 }
 
 void cut_work(Prepare& prepare, WinogradPlan* plan) {
-  const int64_t channels = plan->in.channels, packed = winograd_packed_size(channels, plan->filters);
-  plan->panels = ceil_div(plan->filters, kPanelColumns);
+  const int64_t channels = plan->in.channels, filters = plan->out.channels;
+  const int64_t points = plan->grid.points, packed = points * winograd_packed_point(channels, filters);
+  plan->panels = ceil_div(filters, kPanelColumns);
   plan->row = whole_vectors(channels);
-  const int64_t tile_bytes = kWinogradPoints * (plan->row + kPanelColumns) * static_cast<int64_t>(sizeof(float));
+  const int64_t tile_bytes = points * (plan->row + kPanelColumns) * static_cast<int64_t>(sizeof(float));
   const int64_t tiles = plan->grid.tiles;
   const int64_t most = max(min(kBlockBytes / tile_bytes, kMostBlockTiles), kFewestBlockTiles);
   const int64_t wanted = min(max<int64_t>(tiles * packed / kChunkWork, 1), kMostChunks);
@@ -59,7 +77,7 @@ void cut_work(Prepare& prepare, WinogradPlan* plan) {
   plan->block_tiles = ceil_div(tiles, plan->tile_blocks);
   plan->inputs = plan->block_tiles * plan->row + kSkew;
   plan->outputs = plan->block_tiles * kPanelColumns + kSkew;
-  prepare.need_thread_scratch(kWinogradPoints * (plan->inputs + plan->outputs) * sizeof(float));
+  prepare.need_thread_scratch(points * (plan->inputs + plan->outputs) * sizeof(float));
   if (!plan->packed) {
     prepare.need_scratch(packed * sizeof(float));
     prepare.add_phase(plan->panels * ceil_div(channels, kPanelMultiple));
@@ -76,9 +94,9 @@ WinogradPart winograd_part(int64_t size, int64_t index, int64_t blocks) {
 
 namespace {
 
-// Cycles of a core that does one multiply-add of 16 floats at a time, as measured: transforming 16 channels or filters of one tile, or 16 weights; and
-// how many images share transformed weights, as a guess, because the choice must not depend on the batch.
-constexpr double kTileCycles = 260, kWeightCycles = 150, kImages = 8;
+// Cycles of a core that does one multiply-add of 16 floats at a time, as measured: transforming 16 channels or filters of one tile, or 16 weights, for
+// one point; and how many images share transformed weights, as a guess, because the choice must not depend on the batch.
+constexpr double kTileCycles = 7.2, kWeightCycles = 4.2, kImages = 8;
 // What Winograd must save to be worth its larger rounding errors.
 constexpr double kSaving = 0.85;
 
@@ -93,27 +111,39 @@ int64_t products(const ConvAxis& axis) {
   return count;
 }
 
-// Whether tiles that cover out_rows x out_cols are cheaper than the direct products. `depth` channels are read for each of `columns` written.
-bool pays(const ConvGeometry& g, int64_t out_rows, int64_t out_cols, int64_t depth, int64_t columns) {
-  if (g.dtype != DType::kFloat32 || g.groups != 1 || g.rows.taps != g.cols.taps || (g.rows.taps != 3 && g.rows.taps != 5)) return false;
+// Whether tiles that cover the images `out` are cheaper than the direct products. `depth` channels are read for each of those written.
+bool pays(const ConvGeometry& g, const WinogradImage& out, int64_t depth) {
+  if (g.dtype != DType::kFloat32 || g.groups != 1 || !has_taps(g.rows.taps, g.cols.taps)) return false;
   for (const ConvAxis* axis : {&g.rows, &g.cols}) {
     if (axis->stride != 1 || axis->dilation != 1) return false;
   }
-  if (depth < kFewestChannels || columns < kFewestChannels || g.rows.out < 1 || g.cols.out < 1) return false;
-  const int64_t column_vectors = ceil_div(columns, kPanelMultiple), vectors = ceil_div(depth, kPanelMultiple) + column_vectors;
-  const int64_t pairs = depth * column_vectors, tiles = grid_of(1, out_rows, out_cols, g.rows.taps).tiles;
+  if (depth < kFewestChannels || out.channels < kFewestChannels || g.rows.out < 1 || g.cols.out < 1) return false;
+  const int64_t column_vectors = ceil_div(out.channels, kPanelMultiple), vectors = ceil_div(depth, kPanelMultiple) + column_vectors;
+  const WinogradGrid grid = grid_of(1, out, g.rows.taps, g.cols.taps);
+  const int64_t pairs = depth * column_vectors;
   const double direct = static_cast<double>(products(g.rows) * products(g.cols) * pairs);
-  const double multiplying = static_cast<double>(tiles * kWinogradPoints * pairs), transforming = kTileCycles * static_cast<double>(tiles * vectors);
-  return multiplying + transforming + kWeightCycles / kImages * static_cast<double>(pairs) < kSaving * direct;
+  const double point = static_cast<double>(grid.tiles * pairs) + kTileCycles * static_cast<double>(grid.tiles * vectors) +
+                       kWeightCycles / kImages * static_cast<double>(pairs);
+  return static_cast<double>(grid.points) * point < kSaving * direct;
+}
+
+// The images that a convolution or an input gradient writes.
+WinogradImage result_of(const ConvGeometry& g) {
+  return image_of(g.rows.out, g.cols.out, g.filters, 0, 0, is_upright(g.rows.taps, g.cols.taps));
+}
+WinogradImage input_grad_of(const ConvGeometry& g) {
+  return image_of(g.rows.in, g.cols.in, g.channels, 0, 0, is_upright(g.rows.taps, g.cols.taps));
 }
 
 }  // namespace
 
-bool winograd_pays(const ConvGeometry& g) { return pays(g, g.rows.out, g.cols.out, g.channels, g.filters); }
+bool winograd_pays(const ConvGeometry& g) { return pays(g, result_of(g), g.channels); }
 
-bool winograd_input_grad_pays(const ConvGeometry& g) { return pays(g, g.rows.in, g.cols.in, g.filters, g.channels); }
+bool winograd_input_grad_pays(const ConvGeometry& g) { return pays(g, input_grad_of(g), g.filters); }
 
-int64_t winograd_packed_size(int64_t channels, int64_t filters) { return kWinogradPoints * (channels * whole_vectors(filters) + kSkew); }
+int64_t winograd_packed_point(int64_t channels, int64_t filters) { return channels * whole_vectors(filters) + kSkew; }
+
+int64_t winograd_points(int64_t taps_rows, int64_t taps_cols) { return taps_rows == taps_cols ? kWinogradSide * kWinogradSide : kWinogradSide; }
 
 WinogradPlan* plan_winograd(Prepare& prepare) {
   const bool bias = prepare.get_int("bias", 0), packed = prepare.get_int("packed", 0);
@@ -131,17 +161,16 @@ WinogradPlan* plan_winograd(Prepare& prepare) {
   if (bias && (prepare.input(2).dtype != x.dtype || prepare.input(2).size() != y.dims[3])) return nullptr;
   const ConvGeometry g = read_conv_geometry(prepare, x, y, kernel, 1);
   if (!winograd_pays(g)) return nullptr;
-  if (packed && (w.dtype != x.dtype || w.size() != winograd_packed_size(g.channels, g.filters))) {
-    prepare.fail("weights transformed for Winograd must have %lld elements of float32, got %lld of %s",
-                 static_cast<ll>(winograd_packed_size(g.channels, g.filters)), static_cast<ll>(w.size()), dtype_name(w.dtype));
+  const int64_t size = winograd_points(kernel[0], kernel[1]) * winograd_packed_point(g.channels, g.filters);
+  if (packed && (w.dtype != x.dtype || w.size() != size)) {
+    prepare.fail("weights transformed for Winograd must have %lld elements of float32, got %lld of %s", static_cast<ll>(size),
+                 static_cast<ll>(w.size()), dtype_name(w.dtype));
   }
   const Activation activation = read_conv_activation(prepare);
   auto* plan = static_cast<WinogradPlan*>(prepare.new_state(sizeof(WinogradPlan)));
-  plan->in = {g.rows.in, g.cols.in, g.channels, g.rows.pad, g.cols.pad};
-  plan->grid = grid_of(g.batch, g.rows.out, g.cols.out, g.rows.taps);
-  plan->out_rows = g.rows.out;
-  plan->out_cols = g.cols.out;
-  plan->filters = g.filters;
+  plan->in = image_of(g.rows.in, g.cols.in, g.channels, g.rows.pad, g.cols.pad, is_upright(g.rows.taps, g.cols.taps));
+  plan->out = result_of(g);
+  plan->grid = grid_of(g.batch, plan->out, g.rows.taps, g.cols.taps);
   plan->packed = packed;
   plan->bias = bias;
   plan->activation = activation;
@@ -156,11 +185,10 @@ WinogradPlan* plan_winograd_input_grad(Prepare& prepare) {
   const ConvGeometry g = read_conv_geometry(prepare, dx, dy, w.dims, 1);
   if (!winograd_input_grad_pays(g)) return nullptr;
   auto* plan = static_cast<WinogradPlan*>(prepare.new_state(sizeof(WinogradPlan)));
-  plan->in = {g.rows.out, g.cols.out, g.filters, g.rows.taps - 1 - g.rows.pad, g.cols.taps - 1 - g.cols.pad};
-  plan->grid = grid_of(g.batch, g.rows.in, g.cols.in, g.rows.taps);
-  plan->out_rows = g.rows.in;
-  plan->out_cols = g.cols.in;
-  plan->filters = g.channels;
+  plan->in = image_of(g.rows.out, g.cols.out, g.filters, g.rows.taps - 1 - g.rows.pad, g.cols.taps - 1 - g.cols.pad,
+                      is_upright(g.rows.taps, g.cols.taps));
+  plan->out = input_grad_of(g);
+  plan->grid = grid_of(g.batch, plan->out, g.rows.taps, g.cols.taps);
   plan->turned = true;
   plan->activation = Activation::kNone;
   cut_work(prepare, plan);
@@ -173,19 +201,20 @@ WinogradPlan* plan_winograd_pack(Prepare& prepare) {
   }
   const Spec &w = prepare.input(0), &packed = prepare.output(0);
   check_conv_kernel(prepare, w, DType::kFloat32);
-  if (w.dims[0] != w.dims[1] || (w.dims[0] != 3 && w.dims[0] != 5)) {
-    prepare.fail("Winograd needs a kernel of 3 x 3 or 5 x 5, got %lld x %lld", static_cast<ll>(w.dims[0]), static_cast<ll>(w.dims[1]));
+  if (!has_taps(w.dims[0], w.dims[1])) {
+    prepare.fail("Winograd needs a kernel with 3 or 5 rows and columns, or one of both 1, got %lld x %lld", static_cast<ll>(w.dims[0]),
+                 static_cast<ll>(w.dims[1]));
   }
-  const int64_t size = winograd_packed_size(w.dims[2], w.dims[3]);
+  const int64_t size = winograd_points(w.dims[0], w.dims[1]) * winograd_packed_point(w.dims[2], w.dims[3]);
   if (packed.dtype != w.dtype || packed.size() != size) {
     prepare.fail("transformed weights must have %lld elements of float32, got %lld of %s", static_cast<ll>(size), static_cast<ll>(packed.size()),
                  dtype_name(packed.dtype));
   }
   auto* plan = static_cast<WinogradPlan*>(prepare.new_state(sizeof(WinogradPlan)));
   plan->in.channels = w.dims[2];
-  plan->filters = w.dims[3];
+  plan->out.channels = w.dims[3];
   plan->panels = ceil_div(w.dims[3], kPanelColumns);
-  plan->grid.m = kWinogradSide + 1 - w.dims[0];
+  plan->grid = grid_of(0, plan->out, w.dims[0], w.dims[1]);
   prepare.add_phase(plan->panels * ceil_div(w.dims[2], kPanelMultiple));
   return plan;
 }
@@ -197,26 +226,25 @@ WinogradKernelGradPlan* plan_winograd_kernel_grad(Prepare& prepare) {
   const ConvGeometry g = read_conv_geometry(prepare, x, dy, dw.dims, 1);
   if (!winograd_pays(g) || g.batch == 0 || g.filters < kFewestGradFilters) return nullptr;
   auto* plan = static_cast<WinogradKernelGradPlan*>(prepare.new_state(sizeof(WinogradKernelGradPlan)));
-  plan->in = {g.rows.in, g.cols.in, g.channels, g.rows.pad, g.cols.pad};
-  plan->out = {g.rows.out, g.cols.out, g.filters, 0, 0};
-  plan->grid = grid_of(g.batch, g.rows.out, g.cols.out, g.rows.taps);
-  plan->taps = g.rows.taps;
+  plan->in = image_of(g.rows.in, g.cols.in, g.channels, g.rows.pad, g.cols.pad, is_upright(g.rows.taps, g.cols.taps));
+  plan->out = result_of(g);
+  plan->grid = grid_of(g.batch, plan->out, g.rows.taps, g.cols.taps);
   const int64_t tiles = plan->grid.tiles;
   plan->channel_blocks = ceil_div(g.channels, kPieceChannels);
   plan->filter_blocks = ceil_div(g.filters, kPieceFilters);
   const int64_t pieces = plan->channel_blocks * plan->filter_blocks;
-  const int64_t work = tiles * winograd_packed_size(g.channels, g.filters);
+  const int64_t points = plan->grid.points, work = tiles * points * winograd_packed_point(g.channels, g.filters);
   const int64_t wanted = min(max<int64_t>(work / kChunkWork, 1), kMostRanges);
   plan->ranges = max<int64_t>(min(ceil_div(wanted, pieces), tiles / kRangeTiles), 1);
   plan->block_tiles = min(kGradBlockTiles, ceil_div(tiles, plan->ranges));
   plan->channels = whole_vectors(ceil_div(whole_vectors(g.channels), plan->channel_blocks));
   plan->filters = whole_vectors(ceil_div(whole_vectors(g.filters), plan->filter_blocks));
   plan->point = plan->channels * plan->filters + kSkew;
-  plan->piece = kWinogradPoints * plan->point;
+  plan->piece = points * plan->point;
   plan->inputs = plan->block_tiles * plan->channels + kSkew;
   plan->gradients = plan->block_tiles * plan->filters + kSkew;
   prepare.need_scratch(plan->ranges * pieces * plan->piece * sizeof(float));
-  prepare.need_thread_scratch(kWinogradPoints * (plan->inputs + plan->gradients) * sizeof(float));
+  prepare.need_thread_scratch(points * (plan->inputs + plan->gradients) * sizeof(float));
   prepare.add_phase(pieces * plan->ranges);
   prepare.add_phase(ceil_div(g.channels, kPanelMultiple));
   return plan;

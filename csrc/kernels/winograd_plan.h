@@ -1,36 +1,38 @@
 // Winograd convolutions: which convolutions use them, and how their work is laid out and cut. Decided from shapes and attributes alone.
 //
 // A tile of m x m outputs is computed from a patch of 6 x 6 inputs by 36 products per pair of channel and filter, where m + taps = 7: m = 4 for 3 x 3
-// taps (4 times fewer products than the direct way), m = 2 for 5 x 5 taps (2.8 times fewer).
+// taps (4 times fewer products than the direct way), m = 2 for 5 x 5 taps (2.8 times fewer). Kernels of one row (1 x 3, 1 x 5) have tiles of 1 x m outputs
+// from 6 inputs by 6 products (2 and 1.7 times fewer); kernels of one column are the same with rows and columns exchanged.
 #pragma once
 #include "kernels/conv2d_plan.h"
 
 namespace nnlite {
 
 constexpr int kWinogradSide = 6;
-constexpr int kWinogradPoints = kWinogradSide * kWinogradSide;
 // Tiles of one tile row that are transformed together; their columns stay in the first cache.
 constexpr int64_t kWinogradRun = 8;
 // Columns of a run of n tiles: n * m and the taps' overlap, for m = 4 at most this many.
 constexpr int64_t kWinogradRunColumns = kWinogradRun * 4 + 2;
 
-// Images read by tiles: patch (row, col) of tile (i, j) lies at pixel (i * m + row - pad_rows, j * m + col - pad_cols).
+// Images as tiles see them: patch (row, col) of tile (i, j) lies at pixel (i * row_m + row - pad_rows, j * m + col - pad_cols).
 struct WinogradImage {
   int64_t rows, cols, channels, pad_rows, pad_cols;
+  int64_t image_step, row_step, col_step;  // elements between neighbours
 };
 
 // How tiles lie in a batch of images: tile = (image * rows + tile row) * cols + tile column.
 struct WinogradGrid {
-  int64_t m;           // outputs of a tile along each axis: 4 or 2
+  bool line;           // kernels of one row: only columns are transformed
+  int64_t points;      // 36, or 6 for lines
+  int64_t m, row_m;    // outputs of a tile along columns, 4 or 2, and along rows, the same or 1
   int64_t rows, cols;  // tiles of an image
   int64_t tiles;       // of the batch
 };
 
 // y = x * w, or an input gradient, which is the same with dy for x and the kernel turned and transposed.
 struct WinogradPlan {
-  WinogradImage in;
+  WinogradImage in, out;
   WinogradGrid grid;
-  int64_t out_rows, out_cols, filters;
   bool turned;  // an input gradient
   bool packed;  // the weights are transformed already
   bool bias;
@@ -46,7 +48,6 @@ struct WinogradPlan {
 struct WinogradKernelGradPlan {
   WinogradImage in, out;  // x and dy
   WinogradGrid grid;
-  int64_t taps;
   int64_t channel_blocks, filter_blocks, ranges;
   int64_t block_tiles;                      // tiles summed in registers
   int64_t channels, filters;                // of the largest piece, rounded up to whole vectors
@@ -60,13 +61,15 @@ struct WinogradPart {
 };
 WinogradPart winograd_part(int64_t size, int64_t index, int64_t blocks);
 
-// Whether a convolution and its kernel gradient, or its input gradient, gain, by the forward geometry: stride 1, 3 x 3 or 5 x 5 taps, enough channels
-// and filters, and little waste at the edges. The batch does not count.
+// Whether a convolution and its kernel gradient, or its input gradient, gain, by the forward geometry: stride 1, taps as above, enough channels and
+// filters, and little waste at the edges. The batch does not count.
 bool winograd_pays(const ConvGeometry& g);
 bool winograd_input_grad_pays(const ConvGeometry& g);
 
-// Elements of the transformed weights: for each of 36 points [panels of 64 filters][channels][filters of the panel], then 16 zeros.
-int64_t winograd_packed_size(int64_t channels, int64_t filters);
+// Elements of the transformed weights for one point: [panels of 64 filters][channels][filters of the panel], then 16 zeros.
+int64_t winograd_packed_point(int64_t channels, int64_t filters);
+// 36 for square kernels, 6 for those of one row or column.
+int64_t winograd_points(int64_t taps_rows, int64_t taps_cols);
 
 // Fill a new state, ask for scratch and add the phases (transforming weights unless packed, then computing) if this call is for Winograd; otherwise
 // return null and leave `prepare` as it was. The attribute `exact` turns Winograd off.

@@ -53,8 +53,9 @@ def exact_convolution() -> bool:
 def enable_exact_convolution() -> None:
     """Makes every convolution add its products one by one, three times slower for large 3x3 kernels.
 
-    By default convolutions of 3x3 and 5x5 kernels with stride 1 and many channels use Winograd's method. Its rounding errors are two to three times
-    as large (about 1e-6 of the results' size), and NaN or infinity in one pixel reaches up to 4 pixels instead of those under the kernel alone.
+    By default convolutions of 3x3, 5x5 and one-dimensional kernels of 3 or 5 with stride 1 and many channels use Winograd's method. Its rounding
+    errors are two to three times as large (about 1e-6 of the results' size), and NaN or infinity in one pixel reaches up to 4 pixels instead of
+    those under the kernel alone.
     What is compiled already is compiled anew when it is used next.
 
     >>> enable_exact_convolution()

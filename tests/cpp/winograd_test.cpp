@@ -29,6 +29,12 @@ ConvCase winograd_case(int64_t n, int64_t h, int64_t w, int64_t c, int64_t k, in
   return p;
 }
 
+ConvCase line_case(int64_t n, int64_t length, int64_t c, int64_t k, int64_t taps) {
+  ConvCase p = winograd_case(n, 1, length, c, k, taps, {0, 0, taps / 2, taps / 2});
+  p.kh = 1;
+  return p;
+}
+
 bool is_winograd(const ConvCase& p) {
   return winograd_pays({p.dtype, p.n, p.c, p.k, p.groups, {p.h, p.oh(), p.kh, p.sh, p.dh, p.padding[0]}, {p.w, p.ow(), p.kw, p.sw, p.dw, p.padding[2]}});
 }
@@ -59,11 +65,36 @@ TEST(winograd_matches_plain_loops) {
   EXPECT(taken >= 40);
 }
 
+// Kernels of one row or one column: lines of all lengths, in images of several rows.
+TEST(winograd_lines_match_plain_loops) {
+  Chooser choose(2);
+  int taken = 0;  // the rest is too short or too narrow
+  for (int64_t length = 3; length <= 24; ++length) {
+    for (int i = 0; i < 4; ++i) {
+      const int64_t taps = choose.of({3, 5}), most = taps - 1, others = choose.between(1, 3);
+      ConvCase p = winograd_case(choose.between(1, 3), others, length, choose.of({36, 64, 70}), choose.of({45, 70, 128, 144}), taps,
+                                 {0, 0, choose.between(0, most), choose.between(0, most)});
+      p.kh = 1;
+      if (i % 2) {
+        std::swap(p.h, p.w);
+        std::swap(p.kh, p.kw);
+        std::swap(p.padding[0], p.padding[2]);
+        std::swap(p.padding[1], p.padding[3]);
+      }
+      if (i == 3) p.padding[2] = p.padding[3] = 1;  // rows of padding beside the lines
+      if (p.oh() == 0 || p.ow() == 0) continue;
+      taken += is_winograd(p);
+      expect_all_passes(p);
+    }
+  }
+  EXPECT(taken >= 30);
+}
+
 // More padding than taps: an input gradient then leaves out the first rows of dy.
 TEST(winograd_crops) {
   for (int64_t pad : {3, 4, 6}) {
     const ConvCase p = winograd_case(2, 20, 21, 16, 32, 3, {pad, 0, 1, pad});
-    EXPECT(is_winograd(p));
+    if (!is_winograd(p)) report_failure(__FILE__, __LINE__, "not taken: " + p.text());
     expect_all_passes(p);
   }
 }
@@ -72,15 +103,16 @@ TEST(winograd_crops) {
 TEST(winograd_cuts_large_work) {
   for (const ConvCase& p : {winograd_case(6, 26, 30, 32, 64, 3, {0, 0, 0, 0}), winograd_case(2, 14, 14, 150, 200, 3, {1, 1, 1, 1}),
                             winograd_case(1, 8, 200, 16, 144, 3, {1, 1, 1, 1}), winograd_case(60, 5, 5, 64, 64, 3, {0, 0, 0, 0}),
-                            winograd_case(3, 20, 22, 40, 70, 5, {2, 2, 2, 2})}) {
-    EXPECT(is_winograd(p));
+                            winograd_case(3, 20, 22, 40, 70, 5, {2, 2, 2, 2}), line_case(3, 1000, 64, 160, 3)}) {
+    if (!is_winograd(p)) report_failure(__FILE__, __LINE__, "not taken: " + p.text());
     expect_all_passes(p);
   }
 }
 
 TEST(winograd_gives_an_image_the_same_bits_alone_and_in_a_batch) {
   for (const ConvCase& p : {winograd_case(7, 12, 13, 20, 70, 3, {1, 1, 1, 1}), winograd_case(40, 8, 8, 32, 48, 3, {1, 1, 1, 1}),
-                            winograd_case(5, 11, 9, 16, 32, 5, {2, 2, 2, 2})}) {
+                            winograd_case(5, 11, 10, 32, 48, 5, {2, 2, 2, 2}), line_case(5, 50, 32, 64, 3), line_case(5, 50, 128, 128, 5)}) {
+    if (!is_winograd(p)) report_failure(__FILE__, __LINE__, "not taken: " + p.text());
     ConvCase one = p;
     one.n = 1;
     const Buffer x = random_buffer(p.x(), 1), w = random_buffer(p.kernel(), 2), dy = random_buffer(p.y(), 3);
@@ -115,11 +147,13 @@ TEST(winograd_gives_the_same_bits_for_any_number_of_threads) {
 }
 
 TEST(winograd_packed_weights_give_the_same_bits) {
-  for (const ConvCase& p : {winograd_case(2, 10, 9, 17, 70, 3, {1, 1, 1, 1}), winograd_case(2, 10, 9, 32, 32, 5, {2, 2, 2, 2})}) {
+  for (const ConvCase& p : {winograd_case(2, 10, 9, 17, 70, 3, {1, 1, 1, 1}), winograd_case(2, 10, 9, 32, 32, 5, {2, 2, 2, 2}),
+                            line_case(3, 40, 32, 70, 3)}) {
+    if (!is_winograd(p)) report_failure(__FILE__, __LINE__, "not taken: " + p.text());
     const Buffer x = random_buffer(p.x(), 1), w = random_buffer(p.kernel(), 2);
     for (Isa isa : runnable_isas()) {
       const Buffer plain = run_kernel("conv2d", {x, w}, {p.y()}, p.attributes(), isa)[0];
-      const Buffer packed = run_kernel("winograd_pack", {w}, {make_spec({winograd_packed_size(p.c, p.k)})}, {}, isa)[0];
+      const Buffer packed = run_kernel("winograd_pack", {w}, {make_spec({winograd_points(p.kh, p.kw) * winograd_packed_point(p.c, p.k)})}, {}, isa)[0];
       Attributes attributes = p.attributes();
       attributes["packed"] = attributes["winograd"] = int64_t{1};
       attributes["kernel_shape"] = std::vector<int64_t>{p.kh, p.kw, p.c, p.k};
@@ -175,7 +209,7 @@ TEST(winograd_is_left_out_on_demand) {
 
 TEST(winograd_serves_only_what_it_speeds_up) {
   const ConvCase p = winograd_case(1, 28, 28, 64, 64, 3, {1, 1, 1, 1});
-  EXPECT(is_winograd(p));
+  if (!is_winograd(p)) report_failure(__FILE__, __LINE__, "not taken: " + p.text());
   const auto expect_direct = [&](auto change) {
     ConvCase other = p;
     change(other);
@@ -184,7 +218,7 @@ TEST(winograd_serves_only_what_it_speeds_up) {
   expect_direct([](ConvCase& c) { c.sh = 2; });
   expect_direct([](ConvCase& c) { c.dw = 2; });
   expect_direct([](ConvCase& c) { c.groups = 2; });
-  expect_direct([](ConvCase& c) { c.kw = 1; });
+  expect_direct([](ConvCase& c) { c.kw = 2; });
   expect_direct([](ConvCase& c) { c.kh = c.kw = 7; });
   expect_direct([](ConvCase& c) { c.c = 3; });
   expect_direct([](ConvCase& c) { c.dtype = DType::kFloat64; });
@@ -194,7 +228,7 @@ TEST(winograd_serves_only_what_it_speeds_up) {
 TEST(winograd_explains_bad_sizes) {
   const Buffer w = random_buffer({3, 3, 16, 16});
   EXPECT_THROWS(run_kernel("winograd_pack", {w}, {make_spec({36 * 16 * 17 + 1})}), std::invalid_argument, "must have 9792 elements of float32, got 9793");
-  EXPECT_THROWS(run_kernel("winograd_pack", {random_buffer({3, 1, 16, 16})}, {make_spec({1})}), std::invalid_argument, "3 x 3 or 5 x 5, got 3 x 1");
+  EXPECT_THROWS(run_kernel("winograd_pack", {random_buffer({3, 2, 16, 16})}, {make_spec({1})}), std::invalid_argument, "3 or 5 rows and columns, or one of both 1, got 3 x 2");
   const Buffer x = random_buffer({1, 8, 8, 16});
   const Attributes attributes = {{"padding", std::vector<int64_t>{1, 1, 1, 1}}, {"packed", int64_t{1}}, {"winograd", int64_t{1}},
                                  {"kernel_shape", std::vector<int64_t>{3, 3, 16, 16}}};

@@ -48,21 +48,28 @@ def matmul_pack(b, *, transpose_b):
 _POINTS = np.array([0, 0.625, -0.625, 1.5, -1.5])
 
 
+def _winograd_transform(taps: int) -> np.ndarray:
+    """Values of a polynomial of `taps` coefficients at the points, divided by the products of their distances; a single tap stays as it is."""
+    if taps == 1:
+        return np.ones((1, 1))
+    distances = _POINTS[None] - _POINTS[:, None] + np.eye(5)
+    return np.concatenate([_POINTS[:, None] ** np.arange(taps) / np.prod(distances, 0)[:, None], np.eye(taps)[-1:]])
+
+
 def _winograd_reference(w):
-    taps, _, channels, filters = w.shape
-    others = _POINTS[None] - _POINTS[:, None] + np.eye(5)
-    transform = np.concatenate([_POINTS[:, None] ** np.arange(taps) / np.prod(others, 0)[:, None], np.eye(taps)[-1:]])
-    points = np.einsum("ir,js,rsck->ijck", transform, transform, w.astype("float64")).reshape(36, channels, filters)
+    rows, cols = [_winograd_transform(taps) for taps in w.shape[:2]]
+    points = np.einsum("ir,js,rsck->ijck", rows, cols, w.astype("float64")).reshape(-1, *w.shape[2:])
     gap = np.zeros(_ALIGN, w.dtype)
     return np.concatenate([part for point in points for part in (_panels(point.astype(w.dtype)), gap)])
 
 
 @primitive(gradients=(no_gradient,), reference=_winograd_reference, traits=Traits(cost=lambda i, o, a: 10.0 * o[0].size))
 def winograd_pack(w):
-    """[3, 3, C, K] or [5, 5, C, K] to its values at 36 points, each the panels of a matrix [C, K] and 16 zeros."""
-    if len(w.shape) != 4 or w.shape[0] != w.shape[1] or w.shape[0] not in (3, 5) or w.dtype != "float32":
-        raise ValueError(f"winograd_pack() takes a float32 kernel [3, 3, C, K] or [5, 5, C, K]; received {w}.")
-    return Spec((36 * (w.shape[2] * _padded(w.shape[3]) + _ALIGN),), w.dtype)
+    """[3, 3, C, K] or [5, 5, C, K] to its values at 36 points, each the panels of a matrix [C, K] and 16 zeros; kernels of one row or column at 6."""
+    if w.dtype != "float32" or w.shape[:2] not in ((3, 3), (5, 5), (1, 3), (1, 5), (3, 1), (5, 1)) or len(w.shape) != 4:
+        raise ValueError(f"winograd_pack() takes a float32 kernel [kh, kw, C, K] with kh and kw 3 or 5, or one of them 1; received {w}.")
+    points = 36 if w.shape[0] == w.shape[1] else 6
+    return Spec((points * (w.shape[2] * _padded(w.shape[3]) + _ALIGN),), w.dtype)
 
 
 @primitive(gradients=(no_gradient,), reference=_conv_reference, traits=Traits(cost=lambda i, o, a: float(o[0].size)))
