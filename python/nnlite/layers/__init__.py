@@ -3,6 +3,8 @@
 from nnlite.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax  # noqa: F401
 from nnlite.layers.attention import AdditiveAttention, Attention  # noqa: F401
 from nnlite.layers.batch_normalization import BatchNormalization  # noqa: F401
+from nnlite.layers.bidirectional import Bidirectional  # noqa: F401
+from nnlite.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D  # noqa: F401
 from nnlite.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose  # noqa: F401
 from nnlite.layers.core import Identity, Lambda, Masking, Rescaling, Wrapper  # noqa: F401
 from nnlite.layers.dense import Dense  # noqa: F401
@@ -43,6 +45,9 @@ from nnlite.layers.pooling import (  # noqa: F401
     MaxPooling1D,
     MaxPooling2D,
 )
+from nnlite.layers.recurrent import RNN, StackedRNNCells  # noqa: F401
+from nnlite.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell  # noqa: F401
+from nnlite.layers.recurrent_layers import GRU, LSTM, SimpleRNN  # noqa: F401
 from nnlite.layers.regularization import (  # noqa: F401
     ActivityRegularization,
     AlphaDropout,
@@ -54,6 +59,7 @@ from nnlite.layers.regularization import (  # noqa: F401
 )
 from nnlite.layers.reshaping import Flatten, Permute, RepeatVector, Reshape  # noqa: F401
 from nnlite.layers.resizing import Cropping1D, Cropping2D, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D  # noqa: F401
+from nnlite.layers.time_distributed import TimeDistributed  # noqa: F401
 from nnlite.layers.volumes import (  # noqa: F401
     AveragePooling3D,
     Conv3D,
@@ -83,11 +89,21 @@ AvgPool3D, MaxPool3D, GlobalAvgPool3D, GlobalMaxPool3D = AveragePooling3D, MaxPo
 # Preprocessing layers: name -> module that has it, imported when first used.
 _LAZY = {
     "CategoryEncoding": "category_encoding",
+    "CenterCrop": "image_sizes",
     "Discretization": "category_encoding",
     "HashedCrossing": "hashing",
     "Hashing": "hashing",
     "IntegerLookup": "integer_lookup",
     "Normalization": "feature_normalization",
+    "RandomBrightness": "random_colors",
+    "RandomContrast": "random_colors",
+    "RandomCrop": "image_sizes",
+    "RandomFlip": "random_geometry",
+    "RandomRotation": "random_geometry",
+    "RandomShear": "random_geometry",
+    "RandomTranslation": "random_geometry",
+    "RandomZoom": "random_geometry",
+    "Resizing": "image_sizes",
     "StringLookup": "string_lookup",
     "TextVectorization": "text_vectorization",
 }
