@@ -1,7 +1,8 @@
-// matmul: batched products of matrices. float32 and float64 with bias and activation in the tiles; bfloat16 computes in float32 and rounds once;
+// matmul: batched products of matrices. float32 and float64 with bias and activation in the tiles; bfloat16 sums in float32 and rounds once;
 // integers wrap around.
 #include "kernels/float_items.h"
 #include "kernels/gemm_product.h"
+#include "kernels/matmul_bfloat16.h"
 
 namespace nnlite::NN_ISA {
 namespace {
@@ -92,9 +93,14 @@ int64_t count(const Spec& spec) {
 }
 
 void prepare_widened(Prepare& prepare) {
+  MatmulPlan product = {};
+  plan_matmul(prepare, kNarrow, &product);
+  if (product.b_layout == MatrixB::kPacked) prepare.fail("packed weights must be float32 or float64");
+  if constexpr (kHasBFloat16Pairs) {
+    if (product.batch == 1 && !product.swapped && product.k > 0) return prepare_bfloat16_pairs(prepare, product);
+  }
   WidenedPlan* plan = static_cast<WidenedPlan*>(prepare.new_state(sizeof(WidenedPlan)));
-  plan_matmul(prepare, kNarrow, &plan->product);
-  if (plan->product.b_layout == MatrixB::kPacked) prepare.fail("packed weights must be float32 or float64");
+  plan->product = product;
   plan->inputs = prepare.num_inputs();
   int64_t most = 0, total = 0;
   for (int i = 0; i < plan->inputs; ++i) {

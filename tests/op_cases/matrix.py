@@ -1,6 +1,6 @@
 """Cases of matrix multiplication."""
 
-from .case import Case, floats
+from .case import Case, floats, ints
 
 # (M, K, N): single rows and columns, tails of tiles of 6..16 rows and 64 columns, deep sums, empty.
 _SIZES = (
@@ -34,6 +34,10 @@ def _cases():
             for tb in (False, True):
                 a, b = floats(*left, *((5, 3) if ta else (3, 5))), floats(*right, *((4, 5) if tb else (5, 4)), seed=1)
                 yield Case("matmul", (a, b), {"transpose_a": ta, "transpose_b": tb}, tolerance=16, scale=None)
+    for shape, k, n in (((3,), 5, 7), ((2, 3), 8, 70), ((20,), 33, 16), ((0,), 4, 3), ((4,), 3, 0)):
+        b = ints(k, n, low=-128, high=128, dtype="int8")
+        yield Case("matmul_int8", (ints(*shape, k, low=-128, high=128, dtype="int8", seed=1), b))
+        yield Case("matmul_int8", (ints(*shape, k, low=0, high=256, dtype="uint8", seed=2), b))
 
 
 CASES = list(_cases())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnlite.graph.op import Traits, primitive
+from nnlite.graph.op import Traits, no_gradient, primitive
 from nnlite.graph.spec import Spec
 from nnlite.ops.elementwise import broadcast_shapes, unbroadcast
 
@@ -47,3 +47,15 @@ def matmul(a, b, *, transpose_a, transpose_b):
             f"{b.shape}{' transposed' if transpose_b else ''} has {k2}."
         )
     return Spec(broadcast_shapes("matmul", a.shape[:-2], b.shape[:-2]) + (m, n), a.dtype)
+
+
+@primitive(
+    gradients=(no_gradient, no_gradient),
+    reference=lambda a, b: np.matmul(a.astype(np.int32), b.astype(np.int32)),
+    traits=Traits(cost=lambda inputs, outputs, attributes: 2.0 * inputs[0].shape[-1] * outputs[0].size),
+)
+def matmul_int8(a, b):
+    """[..., M, K] uint8 or int8 times [K, N] int8, summed exactly in int32."""
+    if len(a.shape) < 2 or len(b.shape) != 2 or a.dtype not in ("uint8", "int8") or b.dtype != "int8" or not a.shape[-1] == b.shape[0] > 0:
+        raise ValueError(f"matmul_int8() takes uint8 or int8 [..., M, K] and int8 [K, N] with K at least 1; received {a} and {b}.")
+    return Spec(a.shape[:-1] + b.shape[1:], "int32")
