@@ -7,6 +7,7 @@
 #include "kernels/conv2d_few.h"
 #include "kernels/conv2d_plan.h"
 #include "kernels/conv2d_tile.h"
+#include "kernels/depthwise_grouped.h"
 #include "kernels/gemm_pack.h"
 #include "kernels/winograd.h"
 #include "simd/math.h"
@@ -261,13 +262,13 @@ void run_dense(const void* state, int phase, int64_t begin, int64_t end, const S
 }
 
 void prepare_conv2d(Prepare& prepare) {
-  if (winograd::prepare_conv2d(prepare)) return;
+  if (winograd::prepare_conv2d(prepare) || depthwise::prepare_grouped_conv2d(prepare)) return;
   const DensePlan* plan = plan_conv2d(prepare);
   prepare.set_run(plan->dtype == DType::kFloat32 ? run_dense<float, false> : run_dense<double, false>);
 }
 
 void prepare_input_grad(Prepare& prepare) {
-  if (winograd::prepare_input_grad(prepare)) return;
+  if (winograd::prepare_input_grad(prepare) || depthwise::prepare_grouped_input_grad(prepare)) return;
   const DensePlan* plan = plan_conv2d_input_grad(prepare);
   prepare.set_run(plan->dtype == DType::kFloat32 ? run_dense<float, true> : run_dense<double, true>);
 }

@@ -5,6 +5,7 @@
 // multiplied with zeros).
 #include "kernels/conv2d_plan.h"
 #include "kernels/conv2d_tile.h"
+#include "kernels/depthwise_grouped.h"
 #include "kernels/winograd.h"
 #include "simd/vec.h"
 
@@ -433,7 +434,7 @@ void run_kernel_grad(const void* state, int phase, int64_t begin, int64_t end, c
 }
 
 void prepare_kernel_grad(Prepare& prepare) {
-  if (winograd::prepare_kernel_grad(prepare)) return;
+  if (winograd::prepare_kernel_grad(prepare) || depthwise::prepare_grouped_kernel_grad(prepare)) return;
   const KernelGradPlan* plan = plan_conv2d_kernel_grad(prepare);
   prepare.set_run(plan->geometry.dtype == DType::kFloat32 ? run_kernel_grad<float> : run_kernel_grad<double>);
 }

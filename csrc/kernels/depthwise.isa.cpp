@@ -4,6 +4,7 @@
 // every phase of the strides. A tile is some pixels of a row or column times one register of channels; for 3 x 3 taps at stride 1 or 2 it is up
 // to two rows of four pixels, and every loaded pixel serves all taps that see it. The input gradient of 3 x 3 taps at stride 2 computes all four
 // phases of a pixel from the same loads. One accumulator per element, taps in row-major order, whatever the tile's shape.
+#include "kernels/depthwise_grouped.h"
 #include "kernels/depthwise_joint.h"
 #include "kernels/depthwise_plan.h"
 #include "kernels/depthwise_tile.h"
@@ -43,6 +44,7 @@ struct Tile {
   bool relu;
   int64_t begin, end;  // filters
   const int32_t* map;  // channel of every filter, null when they are the same
+  int64_t depth, weight_depth;  // with a map: channels that every filter reads, elements between their weights
 };
 
 // Bias and relu for all sums at once: a branch for each would let the compiler compute them one after the other, with too many registers.
@@ -67,15 +69,17 @@ NN_INLINE void plain_lanes(const Tile<T>& tile, const Lanes<T, kAccess>& lanes) 
     prefetch_write(tile.out + i * tile.pixel_out + lanes.c);
     acc[i] = Reg<T>::zero();
   }
-  for (int64_t r = 0; r < tile.tap_rows; ++r) {
-    const T* in = tile.in + r * tile.tap_row;
-    const T* weights = tile.weights + r * tile.weight_row;
-    for (int64_t s = 0; s < tile.tap_cols; ++s) {
-      const Reg<T> w = lanes.own(weights);
+  for (int64_t d = 0; d < (kAccess == Access::kMapped ? tile.depth : 1); ++d) {
+    for (int64_t r = 0; r < tile.tap_rows; ++r) {
+      const T* in = tile.in + d + r * tile.tap_row;
+      const T* weights = tile.weights + d * tile.weight_depth + r * tile.weight_row;
+      for (int64_t s = 0; s < tile.tap_cols; ++s) {
+        const Reg<T> w = lanes.own(weights);
 #pragma GCC unroll 8
-      for (int i = 0; i < kPixels; ++i) acc[i] = fma(lanes.read(in + i * tile.pixel_in), w, acc[i]);
-      in += tile.tap_col;
-      weights += tile.weight_col;
+        for (int i = 0; i < kPixels; ++i) acc[i] = fma(lanes.read(in + i * tile.pixel_in), w, acc[i]);
+        in += tile.tap_col;
+        weights += tile.weight_col;
+      }
     }
   }
   finish(tile, lanes, acc);
@@ -97,24 +101,27 @@ NN_INLINE void sliding_lanes(const Tile<T>& tile, const Lanes<T, kAccess>& lanes
 #pragma GCC unroll 4
     for (int j = 0; j < kCols; ++j) prefetch_write(tile.out + i * tile.row_out + j * tile.pixel_out + lanes.c);
   }
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows * kCols; ++i) acc[i] = Reg<T>::zero();
+  for (int64_t d = 0; d < (kAccess == Access::kMapped ? tile.depth : 1); ++d) {
+    const T* first = tile.weights + d * tile.weight_depth;
 #pragma GCC unroll 3
-  for (int r = 0; r < 3; ++r) {
+    for (int r = 0; r < 3; ++r) {
 #pragma GCC unroll 3
-    for (int s = 0; s < 3; ++s) weights[r][s] = lanes.own(tile.weights + r * tile.weight_row + s * tile.weight_col);
-  }
+      for (int s = 0; s < 3; ++s) weights[r][s] = lanes.own(first + r * tile.weight_row + s * tile.weight_col);
+    }
 #pragma GCC unroll 5
-  for (int y = 0; y < kStride * (kRows - 1) + 3; ++y) {
+    for (int y = 0; y < kStride * (kRows - 1) + 3; ++y) {
 #pragma GCC unroll 9
-    for (int x = 0; x < kStride * (kCols - 1) + 3; ++x) {
-      const Reg<T> value = lanes.read(tile.in + y * tile.tap_row + x * tile.tap_col);
+      for (int x = 0; x < kStride * (kCols - 1) + 3; ++x) {
+        const Reg<T> value = lanes.read(tile.in + d + y * tile.tap_row + x * tile.tap_col);
 #pragma GCC unroll 2
-      for (int i = 0; i < kRows; ++i) {
+        for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
-        for (int j = 0; j < kCols; ++j) {
-          const int r = y - i * kStride, s = x - j * kStride;
-          if (r < 0 || r > 2 || s < 0 || s > 2) continue;
-          Reg<T>& sum = acc[i * kCols + j];
-          sum = fma(value, weights[r][s], r == 0 && s == 0 ? Reg<T>::zero() : sum);
+          for (int j = 0; j < kCols; ++j) {
+            const int r = y - i * kStride, s = x - j * kStride;
+            if (r >= 0 && r < 3 && s >= 0 && s < 3) acc[i * kCols + j] = fma(value, weights[r][s], acc[i * kCols + j]);
+          }
         }
       }
     }
@@ -274,6 +281,8 @@ void run_block(const DepthwisePlan& plan, const DenseConv& conv, const Rectangle
   tile.bias = bias;
   tile.relu = plan.activation == Activation::kRelu;
   tile.map = plan.channel_of;
+  tile.depth = plan.map_depth;
+  tile.weight_depth = plan.weight_depth;
   for (int64_t y = 0; y < conv.row_segment_count; ++y) {
     const ConvSegment& row = conv.row_segments[y];
     const int64_t row_end = smaller(block.row_end, row.end);
@@ -344,19 +353,22 @@ Chunk find_chunk(const DepthwisePlan& plan, int64_t chunk) {
 }
 
 template <class T>
-void run_forward(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
-  const DepthwisePlan& plan = *static_cast<const DepthwisePlan*>(state);
+void compute_forward(const DepthwisePlan& plan, int64_t begin, int64_t end, const T* x, const T* weights, const T* bias, T* y) {
   const DenseConv& conv = plan.convs[0];
-  const T* x = static_cast<const T*>(args.in[0]);
-  const T* bias = plan.bias ? static_cast<const T*>(args.in[2]) : nullptr;
-  T* y = static_cast<T*>(args.out[0]);
   for (int64_t i = begin; i < end; ++i) {
     const Chunk chunk = find_chunk(plan, i);
     for (int64_t n = chunk.image_begin; n < chunk.image_end; ++n) {
-      run_block(plan, conv, {chunk.row_begin, chunk.row_end, 0, conv.out_cols}, chunk.begin, chunk.end, x + n * conv.image_in,
-                static_cast<const T*>(args.in[1]), bias, y + n * conv.image_out);
+      run_block(plan, conv, {chunk.row_begin, chunk.row_end, 0, conv.out_cols}, chunk.begin, chunk.end, x + n * conv.image_in, weights, bias,
+                y + n * conv.image_out);
     }
   }
+}
+
+template <class T>
+void run_forward(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  const DepthwisePlan& plan = *static_cast<const DepthwisePlan*>(state);
+  compute_forward(plan, begin, end, static_cast<const T*>(args.in[0]), static_cast<const T*>(args.in[1]),
+                  plan.bias ? static_cast<const T*>(args.in[2]) : nullptr, static_cast<T*>(args.out[0]));
 }
 
 // Some rows of the gradient of one image. With a multiplier, first for every filter into `by_filter`, then added up.
@@ -370,20 +382,55 @@ void run_grad_rows(const DepthwisePlan& plan, int64_t first, int64_t last, const
 }
 
 template <class T>
-void run_input_grad(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
-  const DepthwisePlan& plan = *static_cast<const DepthwisePlan*>(state);
-  const T* dy = static_cast<const T*>(args.in[0]);
-  T* dx = static_cast<T*>(args.out[0]);
+void compute_input_grad(const DepthwisePlan& plan, int64_t begin, int64_t end, const T* dy, const T* weights, T* dx, T* by_filter) {
   const int64_t image_out = plan.input_rows * plan.input_cols * plan.columns / plan.multiplier;
   for (int64_t i = begin; i < end; ++i) {
     const Chunk chunk = find_chunk(plan, i);
     for (int64_t n = chunk.image_begin; n < chunk.image_end; ++n) {
       for (int64_t h = chunk.row_begin; h < chunk.row_end; h += plan.band_rows) {
-        run_grad_rows(plan, h, smaller(h + plan.band_rows, chunk.row_end), chunk, dy + n * plan.convs[0].image_in, static_cast<const T*>(args.in[1]),
-                      dx + n * image_out, static_cast<T*>(args.thread_scratch));
+        run_grad_rows(plan, h, smaller(h + plan.band_rows, chunk.row_end), chunk, dy + n * plan.convs[0].image_in, weights, dx + n * image_out,
+                      by_filter);
       }
     }
   }
+}
+
+template <class T>
+void run_input_grad(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
+  compute_input_grad(*static_cast<const DepthwisePlan*>(state), begin, end, static_cast<const T*>(args.in[0]), static_cast<const T*>(args.in[1]),
+                     static_cast<T*>(args.out[0]), static_cast<T*>(args.thread_scratch));
+}
+
+// Brings the weights of a tap into the order [channel of the group, filter]: from panels of 16 columns for every group, or turned for an input
+// gradient, where filters and channels change places.
+void order_weights(const DepthwisePlan& plan, int64_t tap, int64_t taps, const float* w, float* to) {
+  const int64_t depth = plan.map_depth, filters = plan.filters;
+  const bool turned = plan.group_weights == GroupWeights::kTurned;
+  to += tap * depth * filters;
+  for (int64_t d = 0; d < depth; ++d) {
+    for (int64_t f = 0; f < filters; ++f) {
+      const int64_t group = f / depth, place = f % depth;
+      const int64_t from = turned ? (tap * depth + place) * filters + group * depth + d : ((group * taps + tap) * depth + d) * kPanelMultiple + place;
+      to[d * filters + f] = w[from];
+    }
+  }
+}
+
+// Forward or input gradient of small groups.
+template <bool kInputGrad>
+void run_grouped(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
+  const DepthwisePlan& plan = *static_cast<const DepthwisePlan*>(state);
+  const float* weights = static_cast<const float*>(args.in[1]);
+  float* ordered = static_cast<float*>(args.scratch);
+  if (plan.group_weights != GroupWeights::kPlain) {
+    for (int64_t tap = begin; phase == 0 && tap < end; ++tap) order_weights(plan, tap, plan.kernel_taps, weights, ordered);
+    if (phase == 0) return;
+    weights = ordered;
+  }
+  const float* in = static_cast<const float*>(args.in[0]);
+  float* out = static_cast<float*>(args.out[0]);
+  if (kInputGrad) return compute_input_grad<float>(plan, begin, end, in, weights, out, nullptr);
+  compute_forward(plan, begin, end, in, weights, plan.bias ? static_cast<const float*>(args.in[2]) : nullptr, out);
 }
 
 void prepare_forward(Prepare& prepare) {
@@ -400,5 +447,18 @@ NN_KERNEL("depthwise_conv2d", prepare_forward);
 NN_KERNEL("depthwise_conv2d_input_grad", prepare_input_grad);
 
 }  // namespace
+
+bool prepare_grouped_conv2d(Prepare& prepare) {
+  if (!plan_grouped_conv2d(prepare)) return false;
+  prepare.set_run(run_grouped<false>);
+  return true;
+}
+
+bool prepare_grouped_input_grad(Prepare& prepare) {
+  if (!plan_grouped_input_grad(prepare)) return false;
+  prepare.set_run(run_grouped<true>);
+  return true;
+}
+
 }  // namespace depthwise
 }  // namespace nnlite::NN_ISA

@@ -2,6 +2,7 @@
 //
 // A tile holds a block of taps of one vector of channels in registers while it passes over pixels that see all of them, then adds them to dw
 // in memory. For 3 x 3 taps at stride 1 pixels slide through registers: 3 loads of x serve 9 products.
+#include "kernels/depthwise_grouped.h"
 #include "kernels/depthwise_plan.h"
 #include "kernels/depthwise_tile.h"
 
@@ -242,8 +243,8 @@ void add_rectangle(const DepthwiseGradPlan& plan, const PixelBlock& block, const
   tile.rows = block.row_end - block.row_begin;
   tile.cols = col.end - col.begin;
   tile.dy = dy + block.image_begin * tile.dy_image + block.row_begin * tile.dy_row + col.begin * tile.dy_col;
-  tile.dw_col = g.filters;
-  tile.dw_row = g.cols.taps * g.filters;
+  tile.dw_col = plan.map_depth * g.filters;
+  tile.dw_row = g.cols.taps * tile.dw_col;
   const int64_t in_row = block.row_begin * g.rows.stride - g.rows.pad, in_col = col.begin * g.cols.stride - g.cols.pad;
   const T* origin = x + block.image_begin * tile.x_image + (in_row * g.cols.in + in_col) * g.channels;
   const int64_t taps_rows = row.tap_end - row.tap_begin, taps_cols = col.tap_end - col.tap_begin;
@@ -284,7 +285,11 @@ void add_pixels(const DepthwiseGradPlan& plan, int64_t row, int64_t row_end, int
       part.row_begin = larger(block.row_begin, segment.begin);
       part.row_end = smaller(block.row_end, segment.end);
       if (part.row_begin >= part.row_end) continue;
-      for (int64_t j = 0; j < plan.col_segment_count; ++j) add_rectangle(plan, part, segment, plan.col_segments[j], begin, end, x, dy, dw);
+      for (int64_t j = 0; j < plan.col_segment_count; ++j) {
+        for (int64_t d = 0; d < plan.map_depth; ++d) {
+          add_rectangle(plan, part, segment, plan.col_segments[j], begin, end, x + d, dy, dw + d * g.filters);
+        }
+      }
     }
   }
 }
@@ -297,7 +302,7 @@ void compute_chunk(const DepthwiseGradPlan& plan, int64_t chunk, const T* x, con
   const int64_t begin = plan.panels * panel_block / plan.panel_blocks * kPanelColumns;
   const int64_t end = smaller(plan.panels * (panel_block + 1) / plan.panel_blocks * kPanelColumns, g.filters);
   dw += pixel_block * plan.elements;
-  for (int64_t t = 0; t < g.rows.taps * g.cols.taps; ++t) {
+  for (int64_t t = 0; t < g.rows.taps * g.cols.taps * plan.map_depth; ++t) {
     for (int64_t c = begin; c < end; ++c) dw[t * g.filters + c] = T(0);
   }
   const int64_t rows = g.cols.out ? g.batch * g.rows.out : 0;
@@ -339,5 +344,12 @@ void prepare_kernel_grad(Prepare& prepare) {
 NN_KERNEL("depthwise_conv2d_kernel_grad", prepare_kernel_grad);
 
 }  // namespace
+
+bool prepare_grouped_kernel_grad(Prepare& prepare) {
+  if (!plan_grouped_kernel_grad(prepare)) return false;
+  prepare.set_run(run_kernel_grad<float>);
+  return true;
+}
+
 }  // namespace depthwise
 }  // namespace nnlite::NN_ISA

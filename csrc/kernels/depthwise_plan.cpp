@@ -40,12 +40,14 @@ ConvGeometry read_geometry(const Prepare& prepare, const Spec& x, const Spec& y,
   return g;
 }
 
-// Elements of the table of channels: none without a multiplier, else room to read a whole vector anywhere.
-int64_t map_size(const ConvGeometry& g) { return g.channels == g.filters ? 0 : g.filters + 16; }
+// Elements of the table of channels: none when filters are channels, else room to read a whole vector anywhere.
+int64_t map_size(const ConvGeometry& g) { return g.groups == 1 && g.channels == g.filters ? 0 : g.filters + 16; }
 
+// Filters of a depthwise convolution are counted by channel; those of a group share its channels.
 const int32_t* fill_map(const ConvGeometry& g, int32_t* map) {
-  if (g.channels == g.filters) return nullptr;
-  for (int64_t i = 0; i < map_size(g); ++i) map[i] = static_cast<int32_t>(min(i, g.filters - 1) / (g.filters / g.channels));
+  if (map_size(g) == 0) return nullptr;
+  const int64_t groups = g.groups == 1 ? g.channels : g.groups, filters = g.filters / groups, channels = g.channels / groups;
+  for (int64_t i = 0; i < map_size(g); ++i) map[i] = static_cast<int32_t>(min(i, g.filters - 1) / filters * channels);
   return map;
 }
 
@@ -67,6 +69,8 @@ DepthwisePlan* new_plan(Prepare& prepare, const ConvGeometry& g, int64_t convs, 
   plan->kernel_cols = g.cols.taps;
   plan->in_place = true;
   plan->multiplier = g.filters / g.channels;
+  plan->map_depth = g.groups == 1 ? 1 : g.channels / g.groups;
+  plan->weight_depth = g.filters;
   plan->activation = Activation::kNone;
   return plan;
 }
@@ -98,17 +102,21 @@ void count_inputs(const Prepare& prepare, int inputs) {
   }
 }
 
-}  // namespace
+// Adds the phase that orders the weights of small groups. Chunks are taps.
+void place_group_weights(Prepare& prepare, DepthwisePlan* plan, const ConvGeometry& g, GroupWeights weights) {
+  plan->group_weights = weights;
+  plan->kernel_taps = g.rows.taps * g.cols.taps;
+  if (weights == GroupWeights::kPlain) return;
+  prepare.need_scratch(plan->kernel_taps * plan->map_depth * g.filters * dtype_size(g.dtype));
+  prepare.add_phase(plan->kernel_taps);
+}
 
-DepthwisePlan* plan_depthwise_conv2d(Prepare& prepare) {
-  const bool bias = prepare.get_int("bias", 0);
-  count_inputs(prepare, 2 + bias);
-  const ConvGeometry g = read_geometry(prepare, prepare.input(0), prepare.output(0), prepare.input(1));
+DepthwisePlan* plan_forward(Prepare& prepare, const ConvGeometry& g, GroupWeights weights) {
   ConvSegment* room;
   DepthwisePlan* plan = new_plan(prepare, g, 1, max_segments(g.rows) + max_segments(g.cols), &room);
-  plan->bias = bias;
+  plan->bias = prepare.get_int("bias", 0);
   plan->activation = read_conv_activation(prepare);
-  if (bias && (prepare.input(2).dtype != g.dtype || prepare.input(2).size() != g.filters)) {
+  if (plan->bias && (prepare.input(2).dtype != g.dtype || prepare.input(2).size() != g.filters)) {
     prepare.fail("bias must have %lld elements of %s, got %lld of %s", static_cast<ll>(g.filters), dtype_name(g.dtype),
                  static_cast<ll>(prepare.input(2).size()), dtype_name(prepare.input(2).dtype));
   }
@@ -117,15 +125,14 @@ DepthwisePlan* plan_depthwise_conv2d(Prepare& prepare) {
   conv->col_out = g.filters;
   conv->row_out = g.cols.out * g.filters;
   conv->image_out = g.rows.out * conv->row_out;
-  conv->weight_row = g.cols.taps * g.filters;
-  conv->weight_col = g.filters;
-  cut_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * g.rows.taps * g.cols.taps, false);
+  conv->weight_col = plan->map_depth * g.filters;
+  conv->weight_row = g.cols.taps * conv->weight_col;
+  place_group_weights(prepare, plan, g, weights);
+  cut_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * plan->map_depth * g.rows.taps * g.cols.taps, false);
   return plan;
 }
 
-DepthwisePlan* plan_depthwise_conv2d_input_grad(Prepare& prepare) {
-  count_inputs(prepare, 2);
-  const ConvGeometry g = read_geometry(prepare, prepare.output(0), prepare.input(0), prepare.input(1));
+DepthwisePlan* plan_input_grad(Prepare& prepare, const ConvGeometry& g, GroupWeights weights) {
   const int64_t row_phases = min(g.rows.stride, max<int64_t>(g.rows.in, 1)), col_phases = min(g.cols.stride, max<int64_t>(g.cols.in, 1));
   int64_t segments = 0;
   for (int64_t i = 0; i < row_phases * col_phases; ++i) {
@@ -133,7 +140,7 @@ DepthwisePlan* plan_depthwise_conv2d_input_grad(Prepare& prepare) {
   }
   ConvSegment* room;
   DepthwisePlan* plan = new_plan(prepare, g, row_phases * col_phases, segments, &room);
-  plan->channel_of = nullptr;  // dy is read filter by filter
+  if (g.groups == 1) plan->channel_of = nullptr;  // dy is read filter by filter
   for (int64_t i = 0; i < plan->conv_count; ++i) {
     DenseConv* conv = plan->convs + i;
     const int64_t row = i / col_phases, col = i % col_phases;
@@ -143,31 +150,32 @@ DepthwisePlan* plan_depthwise_conv2d_input_grad(Prepare& prepare) {
     conv->col_out = g.cols.stride * g.filters;
     conv->row_out = g.rows.stride * g.cols.in * g.filters;
     // Taps run backwards through the kernel.
-    conv->weight_row = -rows.step * g.cols.taps * g.filters;
-    conv->weight_col = -cols.step * g.filters;
-    conv->weights = ((rows.first + (rows.axis.taps - 1) * rows.step) * g.cols.taps + cols.first + (cols.axis.taps - 1) * cols.step) * g.filters;
+    const int64_t tap = plan->map_depth * g.filters;
+    conv->weight_row = -rows.step * g.cols.taps * tap;
+    conv->weight_col = -cols.step * tap;
+    conv->weights = ((rows.first + (rows.axis.taps - 1) * rows.step) * g.cols.taps + cols.first + (cols.axis.taps - 1) * cols.step) * tap;
   }
   plan->input_rows = g.rows.in;
   plan->input_cols = g.cols.in;
   plan->input_stride = g.rows.stride;
   const auto joins = [](const ConvAxis& axis) { return axis.taps == 3 && axis.stride == 2 && axis.dilation == 1 && axis.in > 1; };
-  plan->has_joint = g.dtype == DType::kFloat32 && joins(g.rows) && joins(g.cols);
+  plan->has_joint = g.groups == 1 && g.dtype == DType::kFloat32 && joins(g.rows) && joins(g.cols);
   if (plan->has_joint) plan->joint = {joint_axis(g.rows), joint_axis(g.cols)};
   const int64_t row_bytes = max<int64_t>(g.rows.stride * g.cols.in * g.filters * static_cast<int64_t>(dtype_size(g.dtype)), 1);
   plan->band_rows = max<int64_t>(kBandBytes / row_bytes, 1);
   if (plan->multiplier > 1) prepare.need_thread_scratch(plan->band_rows * row_bytes);
-  cut_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * g.rows.taps * g.cols.taps, plan->multiplier > 1);
+  place_group_weights(prepare, plan, g, weights);
+  cut_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * plan->map_depth * g.rows.taps * g.cols.taps, plan->multiplier > 1);
   return plan;
 }
 
-DepthwiseGradPlan* plan_depthwise_conv2d_kernel_grad(Prepare& prepare) {
-  count_inputs(prepare, 2);
-  const ConvGeometry g = read_geometry(prepare, prepare.input(0), prepare.input(1), prepare.output(0));
+DepthwiseGradPlan* plan_kernel_grad(Prepare& prepare, const ConvGeometry& g) {
   const int64_t segments = max_segments(g.rows) + max_segments(g.cols);
   const size_t bytes = sizeof(DepthwiseGradPlan) + segments * sizeof(ConvSegment) + map_size(g) * sizeof(int32_t);
   char* memory = static_cast<char*>(prepare.new_state(bytes));
   auto* plan = reinterpret_cast<DepthwiseGradPlan*>(memory);
   plan->geometry = g;
+  plan->map_depth = g.groups == 1 ? 1 : g.channels / g.groups;
   plan->elements = prepare.output(0).size();
   plan->panels = ceil_div(g.filters, kPanelColumns);
   plan->block_pixels = max(kGradBlockBytes / (2 * g.filters * static_cast<int64_t>(dtype_size(g.dtype))), kGradBlockPixels);
@@ -185,6 +193,61 @@ DepthwiseGradPlan* plan_depthwise_conv2d_kernel_grad(Prepare& prepare) {
   prepare.add_phase(plan->panel_blocks * plan->pixel_blocks);
   if (plan->pixel_blocks > 1) prepare.add_phase(ceil_div(plan->elements, kSumElements));
   return plan;
+}
+
+bool is_kernel(const Prepare& prepare, const Spec& w) {
+  return prepare.num_inputs() == 2 && prepare.num_outputs() == 1 && w.rank == 4 && w.dtype == DType::kFloat32;
+}
+
+// Small groups of as many filters as channels, that divide the smallest register: the channels that its filters read fit another register.
+bool is_small_group(const Spec& image, const int64_t* kernel, int64_t groups) {
+  if (image.rank != 4 || image.dtype != DType::kFloat32 || groups < 2 || image.dims[3] % groups || kernel[3] % groups) return false;
+  const int64_t channels = image.dims[3] / groups;
+  return (channels == 2 || channels == 4) && kernel[2] == channels && kernel[3] == image.dims[3];
+}
+
+}  // namespace
+
+DepthwisePlan* plan_depthwise_conv2d(Prepare& prepare) {
+  count_inputs(prepare, 2 + (prepare.get_int("bias", 0) != 0));
+  return plan_forward(prepare, read_geometry(prepare, prepare.input(0), prepare.output(0), prepare.input(1)), GroupWeights::kPlain);
+}
+
+DepthwisePlan* plan_depthwise_conv2d_input_grad(Prepare& prepare) {
+  count_inputs(prepare, 2);
+  return plan_input_grad(prepare, read_geometry(prepare, prepare.output(0), prepare.input(0), prepare.input(1)), GroupWeights::kPlain);
+}
+
+DepthwiseGradPlan* plan_depthwise_conv2d_kernel_grad(Prepare& prepare) {
+  count_inputs(prepare, 2);
+  return plan_kernel_grad(prepare, read_geometry(prepare, prepare.input(0), prepare.input(1), prepare.output(0)));
+}
+
+DepthwisePlan* plan_grouped_conv2d(Prepare& prepare) {
+  const bool packed = prepare.get_int("packed", 0);
+  const int64_t groups = prepare.get_int("groups", 1);
+  if (prepare.num_inputs() != 2 + (prepare.get_int("bias", 0) != 0) || prepare.num_outputs() != 1) return nullptr;
+  int64_t shape[4];
+  if (packed ? prepare.get_ints("kernel_shape", shape, 4) != 4 : prepare.input(1).rank != 4) return nullptr;
+  if (!packed) std::copy_n(prepare.input(1).dims, 4, shape);
+  if (prepare.input(1).dtype != DType::kFloat32 || !is_small_group(prepare.input(0), shape, groups)) return nullptr;
+  const ConvGeometry g = read_conv_geometry(prepare, prepare.input(0), prepare.output(0), shape, groups);
+  if (packed && prepare.input(1).size() != groups * shape[0] * shape[1] * packed_size(shape[2], shape[2])) return nullptr;
+  return plan_forward(prepare, g, packed ? GroupWeights::kPacked : GroupWeights::kPlain);
+}
+
+DepthwisePlan* plan_grouped_input_grad(Prepare& prepare) {
+  const int64_t groups = prepare.get_int("groups", 1);
+  const Spec& w = prepare.input(1);
+  if (!is_kernel(prepare, w) || !is_small_group(prepare.output(0), w.dims, groups)) return nullptr;
+  return plan_input_grad(prepare, read_conv_geometry(prepare, prepare.output(0), prepare.input(0), w.dims, groups), GroupWeights::kTurned);
+}
+
+DepthwiseGradPlan* plan_grouped_kernel_grad(Prepare& prepare) {
+  const int64_t groups = prepare.get_int("groups", 1);
+  const Spec& dw = prepare.output(0);
+  if (!is_kernel(prepare, dw) || !is_small_group(prepare.input(0), dw.dims, groups)) return nullptr;
+  return plan_kernel_grad(prepare, read_conv_geometry(prepare, prepare.input(0), prepare.input(1), dw.dims, groups));
 }
 
 }  // namespace nnlite

@@ -18,8 +18,16 @@ struct JointPhases {
   JointAxis rows, cols;
 };
 
+// Where the weights of a small group's convolution come from.
+enum class GroupWeights : int { kPlain, kPacked, kTurned };
+
 struct DepthwisePlan : DensePlan {
   const int32_t* channel_of;  // of every filter, padded by a vector that repeats the last; null with a multiplier of 1
+  // Small groups: every filter reads `map_depth` channels from channel_of on, with weights `weight_depth` elements apart. Packed or turned
+  // weights are brought into the order [tap, channel of the group, filter] in scratch, in a phase of their own.
+  int64_t map_depth, weight_depth;
+  GroupWeights group_weights;
+  int64_t kernel_taps;
   // Input gradients only.
   int64_t input_rows, input_cols, input_stride;  // of the image; stride of the rows
   int64_t band_rows;                             // rows of every phase that are computed before the filters of a channel are added up
@@ -31,9 +39,14 @@ struct DepthwisePlan : DensePlan {
 DepthwisePlan* plan_depthwise_conv2d(Prepare& prepare);
 DepthwisePlan* plan_depthwise_conv2d_input_grad(Prepare& prepare);
 
+// Grouped convolutions with as many filters as channels and few in every group; null when another kernel should do it.
+DepthwisePlan* plan_grouped_conv2d(Prepare& prepare);
+DepthwisePlan* plan_grouped_input_grad(Prepare& prepare);
+
 struct DepthwiseGradPlan {
   ConvGeometry geometry;
   const int32_t* channel_of;  // as above
+  int64_t map_depth;
   int64_t elements;      // of dw
   int64_t block_pixels;  // pixels that stay in cache while all channels and taps pass over them
   int64_t panels, panel_blocks;  // of 64 filters
@@ -44,5 +57,6 @@ struct DepthwiseGradPlan {
 
 // Phases: sums over pixels, then adding up the partial sums if there are several.
 DepthwiseGradPlan* plan_depthwise_conv2d_kernel_grad(Prepare& prepare);
+DepthwiseGradPlan* plan_grouped_kernel_grad(Prepare& prepare);
 
 }  // namespace nnlite

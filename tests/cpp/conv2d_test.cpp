@@ -189,6 +189,33 @@ TEST(conv2d_with_few_filters_in_bands) {
   }
 }
 
+// Small groups with as many filters as channels are computed as depthwise convolutions that add up channels.
+TEST(conv2d_of_small_groups) {
+  Chooser choose(11);
+  for (int i = 0; i < 80; ++i) {
+    ConvCase p = random_case(choose);
+    if (choose.between(0, 1)) {
+      p.kh = p.kw = 3;
+      p.dh = p.dw = 1;
+      p.sh = p.sw = choose.between(1, 2);
+    }
+    p.groups = choose.of({2, 3, 5, 8, 9, 16, 17, 33});
+    p.c = p.k = p.groups * choose.of({2, 4});
+    p.dtype = DType::kFloat32;
+    const Buffer x = random_buffer(p.x(), i), w = random_buffer(p.kernel(), i + 1000), dy = random_buffer(p.y(), i + 2000);
+    const Buffer y = run_every_way("conv2d", {x, w}, {p.y()}, p.attributes())[0];
+    expect_close(p, "conv2d", y, expected_forward(p, x, w));
+    expect_close(p, "conv2d_input_grad", run_every_way("conv2d_input_grad", {dy, w}, {p.x()}, p.attributes())[0], expected_input_grad(p, dy, w));
+    expect_close(p, "conv2d_kernel_grad", run_every_way("conv2d_kernel_grad", {x, dy}, {p.kernel()}, p.attributes())[0],
+                 expected_kernel_grad(p, x, dy));
+    const Buffer packed = run_kernel("conv2d_pack", {w}, {make_spec({p.kh * p.kw * p.c * 16})}, {{"groups", p.groups}})[0];
+    Attributes attributes = p.attributes();
+    attributes["packed"] = int64_t{1};
+    attributes["kernel_shape"] = std::vector<int64_t>{p.kh, p.kw, p.c / p.groups, p.k};
+    EXPECT(y.same_bytes(run_kernel("conv2d", {x, packed}, {p.y()}, attributes)[0]));
+  }
+}
+
 // Sums of 200,000 terms of one sign: a single accumulator would be wrong in the third digit of the error bound used here.
 TEST(conv2d_kernel_grad_adds_long_sums_in_levels) {
   const ConvCase p = {8, 160, 160, 1, 16, 1, 1, 1, 1, 1, 1, 1, {0, 0, 0, 0}};
