@@ -15,7 +15,7 @@ CSRC = ROOT / "csrc"
 # Lower numbers must not import higher ones (imports inside functions count too, except through the lazy `_LAZY` doors).
 _LEVELS = {
     "_core": 0, "tree": 0, "config": 0, "graph": 1, "tensor": 1, "variable": 1, "backends": 1, "ops": 2, "random": 2, "dtype_policies": 3, "utils": 3, "saving": 3, "activations": 4,
-    "initializers": 4, "regularizers": 4, "constraints": 4, "backend": 4, "layers": 5, "losses": 5, "metrics": 5, "optimizers": 5, "callbacks": 5, "datasets": 5, "training": 6, "models": 7, "demo": 8, "script": 8, "cli": 9, "__main__": 10,
+    "initializers": 4, "regularizers": 4, "constraints": 4, "backend": 4, "layers": 5, "losses": 5, "metrics": 5, "optimizers": 5, "callbacks": 5, "datasets": 5, "preprocessing": 5, "training": 6, "models": 7, "demo": 8, "script": 8, "cli": 9, "__main__": 10,
 }
 _C_LEVELS = {"core": 0, "simd": 1, "kernels": 2, "runtime": 3, "bind": 4}
 

@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 # Public submodules and names, imported when first used: `import nnlite` stays fast.
 _SUBMODULES = frozenset((
     "activations", "backend", "callbacks", "config", "constraints", "datasets", "dtype_policies", "initializers", "layers", "losses", "metrics", "models",
-    "ops", "optimizers", "random", "regularizers", "saving", "tree", "utils",
+    "ops", "optimizers", "preprocessing", "random", "regularizers", "saving", "tree", "utils",
 ))
 _WITHOUT_OPS = frozenset(("config", "tree"))  # what the ops themselves import
 _NAMES = {

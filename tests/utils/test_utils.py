@@ -61,9 +61,9 @@ def test_windows_of_a_series():
     batches = list(utils.timeseries_dataset_from_array(series, series * 10, 2, start_index=2, end_index=8, batch_size=10))
     assert [part.tolist() for part in batches[0]] == [[[2, 3], [3, 4], [4, 5], [5, 6], [6, 7]], [20, 30, 40, 50, 60]]
     strided = list(utils.timeseries_dataset_from_array(series, None, 3, sequence_stride=2, sampling_rate=2, batch_size=4))
-    assert strided[0][0].tolist() == [[0, 2, 4], [2, 4, 6], [4, 6, 8], [6, 8, 10]]
+    assert strided[0].tolist() == [[0, 2, 4], [2, 4, 6], [4, 6, 8], [6, 8, 10]]
     shuffled = utils.timeseries_dataset_from_array(series, series, 3, shuffle=True, seed=1)
-    windows, targets = shuffled[0]
+    windows, targets = next(iter(shuffled))
     assert (windows[:, 0] == targets).all() and sorted(targets) == list(range(10)) and list(targets) != sorted(targets)
     model = nnlite.Sequential([nnlite.Input((3,)), layers.Dense(1)])
     model.compile("sgd", "mse")

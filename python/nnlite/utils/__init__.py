@@ -7,8 +7,8 @@ import importlib
 # Public name -> module that has it, imported when first used.
 _NAMES = {
     "CustomObjectScope": "nnlite.saving.registry",
-    "Progbar": "nnlite.utils.progbar",
     "Dataset": "nnlite.utils.dataset",
+    "Progbar": "nnlite.utils.progbar",
     "PyDataset": "nnlite.utils.py_dataset",
     "Sequence": "nnlite.utils.py_dataset",
     "array_to_img": "nnlite.utils.image_utils",
@@ -21,6 +21,7 @@ _NAMES = {
     "get_file": "nnlite.utils.file_utils",
     "get_registered_name": "nnlite.saving.registry",
     "get_registered_object": "nnlite.saving.registry",
+    "image_dataset_from_directory": "nnlite.utils.folders",
     "img_to_array": "nnlite.utils.image_utils",
     "is_interactive_logging_enabled": "nnlite.utils.io_utils",
     "is_keras_tensor": "nnlite.utils.session",
@@ -34,7 +35,9 @@ _NAMES = {
     "save_img": "nnlite.utils.image_utils",
     "serialize_keras_object": "nnlite.saving.serialization",
     "set_random_seed": "nnlite.utils.session",
+    "split_dataset": "nnlite.utils.splitting",
     "standardize_dtype": "nnlite.backend",
+    "text_dataset_from_directory": "nnlite.utils.folders",
     "timeseries_dataset_from_array": "nnlite.utils.timeseries",
     "to_categorical": "nnlite.utils.numerical",
     "unpack_x_y_sample_weight": "nnlite.utils.unpacking",

@@ -4,23 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnlite.utils.py_dataset import PyDataset
-
-
-class _Windows(PyDataset):
-    """Batches of windows, gathered when they are asked for."""
-
-    def __init__(self, data, targets, starts, offsets, batch_size):
-        super().__init__()
-        self._data, self._targets, self._starts, self._offsets, self._batch_size = data, targets, starts, offsets, batch_size
-
-    def __len__(self):
-        return -(-len(self._starts) // self._batch_size)
-
-    def __getitem__(self, index):
-        starts = self._starts[index * self._batch_size : (index + 1) * self._batch_size]
-        windows = self._data[starts[:, None] + self._offsets]
-        return (windows,) if self._targets is None else (windows, self._targets[starts])
+from nnlite.utils.dataset import Dataset
 
 
 def timeseries_dataset_from_array(
@@ -36,7 +20,7 @@ def timeseries_dataset_from_array(
     end_index=None,
     format=None,
 ):
-    """Windows of a series as a PyDataset of batches (windows, targets), for fit and predict.
+    """Windows of a series as a Dataset of batches (windows, targets), for fit and predict.
 
     Args:
         data: Array [time, ...].
@@ -44,13 +28,13 @@ def timeseries_dataset_from_array(
         sequence_length: Points of a window.
         sequence_stride: Points between the starts of windows.
         sampling_rate: Points between the points of a window.
-        batch_size: Windows of a batch; None for all in one.
+        batch_size: Windows of a batch; None for single windows.
         shuffle, seed: Whether windows come in random order, and its seed.
         start_index, end_index: The part of the series that is used.
         format: Accepted for familiarity.
 
     >>> windows = timeseries_dataset_from_array(np.arange(6), np.arange(6) * 10, sequence_length=3, batch_size=2)
-    >>> [w.tolist() for w in windows[0]]
+    >>> [w.tolist() for w in next(iter(windows))]
     [[[0, 1, 2], [1, 2, 3]], [0, 10]]
     """
     data = np.asarray(data)
@@ -68,7 +52,15 @@ def timeseries_dataset_from_array(
         targets = np.asarray(targets)[first:]
         last_start = min(last_start, len(targets))
     starts = np.arange(0, max(last_start, 0), sequence_stride)
-    if shuffle:
-        np.random.default_rng(seed).shuffle(starts)
-    windows = np.arange(sequence_length) * sampling_rate + first
-    return _Windows(data, targets, starts, windows, batch_size or max(len(starts), 1))
+    draws = np.random.default_rng(np.random.randint(10**6) if seed is None else seed)
+    offsets = np.arange(sequence_length) * sampling_rate + first
+    step = batch_size or 1
+
+    def iterate():
+        order = draws.permutation(starts) if shuffle else starts
+        for i in range(0, len(order), step):
+            chosen = order[i : i + step] if batch_size else order[i]
+            windows = data[np.expand_dims(chosen, -1) + offsets]
+            yield windows if targets is None else (windows, targets[chosen])
+
+    return Dataset(iterate, -(-len(starts) // step))

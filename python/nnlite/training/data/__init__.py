@@ -72,5 +72,5 @@ def _unrecognized(x, y, sample_weight) -> str:
     text = repr(x)
     return (
         f"Unrecognized data type: x={text if len(text) < 200 else text[:200] + '...'} (of type {type(x)}). "
-        "Pass arrays, tensors, a generator of (x, y) tuples, a PyDataset or a DataLoader."
+        "Pass arrays, tensors, a generator of (x, y) tuples, a Dataset, a PyDataset or a DataLoader."
     )
