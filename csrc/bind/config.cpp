@@ -30,8 +30,8 @@ void register_config(pybind11::module_& module) {
   module.def("get_num_threads", &num_threads);
   module.def("set_num_threads", &set_num_threads, pybind11::arg("threads"));
   module.def("kernels", &kernel_names);
-  module.def("winograd_pays", &pays, pybind11::arg("x"), pybind11::arg("kernel"), pybind11::arg("y"), pybind11::arg("strides"), pybind11::arg("dilation"),
-             pybind11::arg("padding"), pybind11::arg("groups"));
+  module.def("winograd_pays", &pays, pybind11::arg("x"), pybind11::arg("kernel"), pybind11::arg("y"), pybind11::arg("strides"),
+             pybind11::arg("dilation"), pybind11::arg("padding"), pybind11::arg("groups"));
 }
 
 }  // namespace nnlite

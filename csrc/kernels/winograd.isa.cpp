@@ -1,7 +1,8 @@
 // Winograd conv2d and conv2d_input_grad, and winograd_pack.
 //
-// A block of tiles at a time: its patches are transformed, for each of the 36 points (or 6, for kernels of one row or column) multiplied with the transformed weights, and the products
-// turned back into pixels, all within the second-level cache. NaN and infinity of a pixel reach all outputs of the tiles that read it.
+// A block of tiles at a time: its patches are transformed, for each of the 36 points (or 6, for kernels of one row or column) multiplied with the
+// transformed weights, and the products turned back into pixels, all within the second-level cache. NaN and infinity of a pixel reach all outputs of
+// the tiles that read it.
 #include "kernels/winograd.h"
 
 #include "kernels/conv2d_tile.h"
@@ -124,7 +125,7 @@ void finish_panel(const WinogradPlan& plan, int64_t begin, int64_t end, int64_t 
       float* out = y + run.image * plan.out.image_step + run.row * row_m * y_row + (run.col + t) * m * y_col;
       for (int64_t j = 0; j < columns; j += kLanes) {
         finish.part = static_cast<int>(smaller(columns - j, kLanes));
-        finish.bias = plan.bias ? load_part(bias + j, finish.part) : splat(-0.0f);
+        finish.bias = bias != nullptr ? load_part(bias + j, finish.part) : splat(-0.0f);
         if (plan.grid.line) {
           finish_line<m>(products + j, plan.outputs, finish, cols, out + j, y_col);
         } else {
@@ -151,7 +152,7 @@ void compute_chunk(const WinogradPlan& plan, int64_t chunk, const float* x, cons
       multiply(plan, end - begin, width, scratch + e * plan.inputs, weights + e * point + first * plan.in.channels, products + e * plan.outputs);
     }
     const auto finish = plan.grid.m == 4 ? finish_panel<4> : finish_panel<2>;
-    finish(plan, begin, end, smaller(plan.out.channels - first, kPanelColumns), width, products, bias + first, y + first);
+    finish(plan, begin, end, smaller(plan.out.channels - first, kPanelColumns), width, products, bias == nullptr ? nullptr : bias + first, y + first);
   }
 }
 

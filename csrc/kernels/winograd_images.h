@@ -17,8 +17,9 @@ struct TransformedTiles {
 
 NN_INLINE int64_t clamp(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
 
-// Transforms one register of channels of a run of tiles in two steps: kPatch rows of all columns into `columns` ([column][kSide] vectors), then kPatch columns of
-// each tile. `x` is the first of the channels in the image; `part` of them exist. What lies `ahead` is brought into the second-level cache. The tiles' patches start every `step` pixels.
+// Transforms one register of channels of a run of tiles in two steps: kPatch rows of all columns into `columns` ([column][kSide] vectors), then
+// kPatch columns of each tile. `x` is the first of the channels in the image; `part` of them exist. The tiles' patches start every `step` pixels. What lies
+// `ahead` is brought into the second-level cache.
 template <int kPatch, class Transform>
 NN_INLINE void transform_vector(const WinogradImage& image, const float* x, int part, int64_t first_row, int64_t first_col, int64_t step,
                                 int64_t tiles, int64_t ahead, float* columns, const TransformedTiles& to, Transform transform) {

@@ -1,5 +1,5 @@
-// Winograd conv2d_kernel_grad: the transpose of the forward convolution. For each of the 36 points (or 6), transformed patches of x times transformed tiles
-// of dy, summed over tiles; then the sums are turned back into taps.
+// Winograd conv2d_kernel_grad: the transpose of the forward convolution. For each of the 36 points (or 6), transformed patches of x times transformed
+// tiles of dy, summed over tiles; then the sums are turned back into taps.
 //
 // A block of tiles is summed in registers, then added to the sums of its range in memory; ranges are added at the end. So long sums are made in
 // three levels.
@@ -59,7 +59,8 @@ void sum_tile(const SumTile& tile) {
   }
 }
 
-// Rows and vectors of the largest tiles without spilled registers. The rows divide the lanes of a register, and transformed channels come in whole ones.
+// Rows and vectors of the largest tiles without spilled registers. The rows divide the lanes of a register, and transformed channels come in whole
+// ones.
 #if defined(NN_COMPILE_AVX512)
 constexpr int kMostVectors = 4;
 constexpr int kRows[kMostVectors + 1] = {0, 8, 8, 8, 4};

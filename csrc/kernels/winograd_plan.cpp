@@ -23,8 +23,10 @@ constexpr int64_t kBlockBytes = 400 * 1024;
 constexpr int64_t kMostBlockTiles = 48, kFewestBlockTiles = 12;
 // Kernel gradients: channels and filters of a piece, tiles summed in registers, and the least tiles of a range.
 constexpr int64_t kPieceChannels = 128, kPieceFilters = 128;
-constexpr int64_t kGradBlockTiles = 48;
+constexpr int64_t kGradBlockTiles = 32;
 constexpr int64_t kRangeTiles = 96, kMostRanges = 8;
+// Chunks that pieces are split for when there are too few tiles for ranges, and the fewest channels of such a piece.
+constexpr int64_t kFewestChunks = 2, kFewestPieceChannels = 32;
 // With fewer channels or filters the tiles of the direct way are as good.
 constexpr int64_t kFewestChannels = 4, kFewestGradFilters = 12;
 
@@ -94,9 +96,12 @@ WinogradPart winograd_part(int64_t size, int64_t index, int64_t blocks) {
 
 namespace {
 
-// Cycles of a core that does one multiply-add of 16 floats at a time, as measured: transforming 16 channels or filters of one tile, or 16 weights, for
-// one point; and how many images share transformed weights, as a guess, because the choice must not depend on the batch.
+// Cycles of a core that does one multiply-add of 16 floats at a time, as measured: transforming 16 channels or filters of one tile, or 16 weights,
+// for one point; and how many images share transformed weights, as a guess, because the choice must not depend on the batch.
 constexpr double kTileCycles = 7.2, kWeightCycles = 4.2, kImages = 8;
+// Transformed weights of more bytes leave the second-level cache while they are written.
+constexpr int64_t kNearWeights = 1 << 20;
+constexpr double kFarWeightCycles = 15;
 // What Winograd must save to be worth its larger rounding errors.
 constexpr double kSaving = 0.85;
 
@@ -122,8 +127,9 @@ bool pays(const ConvGeometry& g, const WinogradImage& out, int64_t depth) {
   const WinogradGrid grid = grid_of(1, out, g.rows.taps, g.cols.taps);
   const int64_t pairs = depth * column_vectors;
   const double direct = static_cast<double>(products(g.rows) * products(g.cols) * pairs);
+  const bool near = grid.points * pairs * kPanelMultiple * static_cast<int64_t>(sizeof(float)) <= kNearWeights;
   const double point = static_cast<double>(grid.tiles * pairs) + kTileCycles * static_cast<double>(grid.tiles * vectors) +
-                       kWeightCycles / kImages * static_cast<double>(pairs);
+                       (near ? kWeightCycles : kFarWeightCycles) / kImages * static_cast<double>(pairs);
   return static_cast<double>(grid.points) * point < kSaving * direct;
 }
 
@@ -232,10 +238,12 @@ WinogradKernelGradPlan* plan_winograd_kernel_grad(Prepare& prepare) {
   const int64_t tiles = plan->grid.tiles;
   plan->channel_blocks = ceil_div(g.channels, kPieceChannels);
   plan->filter_blocks = ceil_div(g.filters, kPieceFilters);
-  const int64_t pieces = plan->channel_blocks * plan->filter_blocks;
   const int64_t points = plan->grid.points, work = tiles * points * winograd_packed_point(g.channels, g.filters);
   const int64_t wanted = min(max<int64_t>(work / kChunkWork, 1), kMostRanges);
-  plan->ranges = max<int64_t>(min(ceil_div(wanted, pieces), tiles / kRangeTiles), 1);
+  plan->ranges = max<int64_t>(min(ceil_div(wanted, plan->channel_blocks * plan->filter_blocks), tiles / kRangeTiles), 1);
+  const int64_t split = ceil_div(min(wanted, kFewestChunks), plan->ranges * plan->filter_blocks);
+  plan->channel_blocks = max(plan->channel_blocks, min(split, g.channels / kFewestPieceChannels));
+  const int64_t pieces = plan->channel_blocks * plan->filter_blocks;
   plan->block_tiles = min(kGradBlockTiles, ceil_div(tiles, plan->ranges));
   plan->channels = whole_vectors(ceil_div(whole_vectors(g.channels), plan->channel_blocks));
   plan->filters = whole_vectors(ceil_div(whole_vectors(g.filters), plan->filter_blocks));

@@ -1,8 +1,8 @@
 // Winograd convolutions: which convolutions use them, and how their work is laid out and cut. Decided from shapes and attributes alone.
 //
 // A tile of m x m outputs is computed from a patch of 6 x 6 inputs by 36 products per pair of channel and filter, where m + taps = 7: m = 4 for 3 x 3
-// taps (4 times fewer products than the direct way), m = 2 for 5 x 5 taps (2.8 times fewer). Kernels of one row (1 x 3, 1 x 5) have tiles of 1 x m outputs
-// from 6 inputs by 6 products (2 and 1.7 times fewer); kernels of one column are the same with rows and columns exchanged.
+// taps (4 times fewer products than the direct way), m = 2 for 5 x 5 taps (2.8 times fewer). Kernels of one row (1 x 3, 1 x 5) have tiles of 1 x m
+// outputs from 6 inputs by 6 products (2 and 1.7 times fewer); kernels of one column are the same with rows and columns exchanged.
 #pragma once
 #include "kernels/conv2d_plan.h"
 

@@ -1,5 +1,5 @@
-// The transforms of Winograd convolutions along one axis, at the points 0, +-5/8, +-3/2 and infinity: of all sets of points with short fractions these
-// keep rounding errors smallest (half of what 0, +-1, +-2, infinity give).
+// The transforms of Winograd convolutions along one axis, at the points 0, +-5/8, +-3/2 and infinity: their rounding errors are half of those at
+// 0, +-1, +-2 and infinity.
 //
 // With B, G, A as in Lavin & Gray (arXiv 1509.09308): outputs = A^T [(G w) . (B^T x)]. All products that are added are fused explicitly, so AVX2 and
 // AVX-512 give the same bits. Per-ISA header: include only from `.isa.cpp` files.

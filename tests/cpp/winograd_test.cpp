@@ -19,7 +19,8 @@ double relative_error(const Buffer& result, const Expected& expected) {
 
 void expect_accurate(const ConvCase& p, const char* what, const Buffer& result, const Expected& expected, double most) {
   const double error = relative_error(result, expected);
-  if (!(error <= most)) report_failure(__FILE__, __LINE__, std::string(what) + " of " + p.text() + ": relative error " + std::to_string(error * 1e6) + "e-6");
+  if (error <= most) return;
+  report_failure(__FILE__, __LINE__, std::string(what) + " of " + p.text() + ": relative error " + std::to_string(error * 1e6) + "e-6");
 }
 
 ConvCase winograd_case(int64_t n, int64_t h, int64_t w, int64_t c, int64_t k, int64_t taps, std::initializer_list<int64_t> padding) {
@@ -36,13 +37,16 @@ ConvCase line_case(int64_t n, int64_t length, int64_t c, int64_t k, int64_t taps
 }
 
 bool is_winograd(const ConvCase& p) {
-  return winograd_pays({p.dtype, p.n, p.c, p.k, p.groups, {p.h, p.oh(), p.kh, p.sh, p.dh, p.padding[0]}, {p.w, p.ow(), p.kw, p.sw, p.dw, p.padding[2]}});
+  return winograd_pays({p.dtype, p.n, p.c, p.k, p.groups,
+                        {p.h, p.oh(), p.kh, p.sh, p.dh, p.padding[0]},
+                        {p.w, p.ow(), p.kw, p.sw, p.dw, p.padding[2]}});
 }
 
 void expect_all_passes(const ConvCase& p) {
   const Buffer x = random_buffer(p.x(), 1), w = random_buffer(p.kernel(), 2), dy = random_buffer(p.y(), 3);
   expect_accurate(p, "conv2d", run_every_way("conv2d", {x, w}, {p.y()}, p.attributes())[0], expected_forward(p, x, w), 2e-6);
-  expect_accurate(p, "conv2d_input_grad", run_every_way("conv2d_input_grad", {dy, w}, {p.x()}, p.attributes())[0], expected_input_grad(p, dy, w), 2e-6);
+  expect_accurate(p, "conv2d_input_grad", run_every_way("conv2d_input_grad", {dy, w}, {p.x()}, p.attributes())[0], expected_input_grad(p, dy, w),
+                  2e-6);
   expect_accurate(p, "conv2d_kernel_grad", run_every_way("conv2d_kernel_grad", {x, dy}, {p.kernel()}, p.attributes())[0],
                   expected_kernel_grad(p, x, dy), 4e-6);
 }
@@ -54,8 +58,8 @@ TEST(winograd_matches_plain_loops) {
   for (int64_t size = 1; size <= 18; ++size) {
     for (int i = 0; i < 6; ++i) {
       const int64_t taps = i == 5 ? 5 : 3, other = choose.between(1, 18), most = taps - 1;
-      ConvCase p = winograd_case(choose.between(1, 3), size, other, choose.of({16, 17, 20, 32, 35, 64}), choose.of({16, 19, 32, 45, 64, 70, 80}), taps,
-                                 {choose.between(0, most), choose.between(0, most), choose.between(0, most), choose.between(0, most)});
+      ConvCase p = winograd_case(choose.between(1, 3), size, other, choose.of({16, 17, 20, 32, 35, 64}), choose.of({16, 19, 32, 45, 64, 70, 80}),
+                                 taps, {choose.between(0, most), choose.between(0, most), choose.between(0, most), choose.between(0, most)});
       if (i % 2) std::swap(p.h, p.w);
       if (p.oh() == 0 || p.ow() == 0) continue;
       taken += is_winograd(p);
@@ -153,7 +157,8 @@ TEST(winograd_packed_weights_give_the_same_bits) {
     const Buffer x = random_buffer(p.x(), 1), w = random_buffer(p.kernel(), 2);
     for (Isa isa : runnable_isas()) {
       const Buffer plain = run_kernel("conv2d", {x, w}, {p.y()}, p.attributes(), isa)[0];
-      const Buffer packed = run_kernel("winograd_pack", {w}, {make_spec({winograd_points(p.kh, p.kw) * winograd_packed_point(p.c, p.k)})}, {}, isa)[0];
+      const Spec spec = make_spec({winograd_points(p.kh, p.kw) * winograd_packed_point(p.c, p.k)});
+      const Buffer packed = run_kernel("winograd_pack", {w}, {spec}, {}, isa)[0];
       Attributes attributes = p.attributes();
       attributes["packed"] = attributes["winograd"] = int64_t{1};
       attributes["kernel_shape"] = std::vector<int64_t>{p.kh, p.kw, p.c, p.k};
@@ -227,8 +232,10 @@ TEST(winograd_serves_only_what_it_speeds_up) {
 
 TEST(winograd_explains_bad_sizes) {
   const Buffer w = random_buffer({3, 3, 16, 16});
-  EXPECT_THROWS(run_kernel("winograd_pack", {w}, {make_spec({36 * 16 * 17 + 1})}), std::invalid_argument, "must have 9792 elements of float32, got 9793");
-  EXPECT_THROWS(run_kernel("winograd_pack", {random_buffer({3, 2, 16, 16})}, {make_spec({1})}), std::invalid_argument, "3 or 5 rows and columns, or one of both 1, got 3 x 2");
+  EXPECT_THROWS(run_kernel("winograd_pack", {w}, {make_spec({36 * 16 * 17 + 1})}), std::invalid_argument,
+                "must have 9792 elements of float32, got 9793");
+  EXPECT_THROWS(run_kernel("winograd_pack", {random_buffer({3, 2, 16, 16})}, {make_spec({1})}), std::invalid_argument,
+                "3 or 5 rows and columns, or one of both 1, got 3 x 2");
   const Buffer x = random_buffer({1, 8, 8, 16});
   const Attributes attributes = {{"padding", std::vector<int64_t>{1, 1, 1, 1}}, {"packed", int64_t{1}}, {"winograd", int64_t{1}},
                                  {"kernel_shape", std::vector<int64_t>{3, 3, 16, 16}}};
