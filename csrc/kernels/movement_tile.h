@@ -1,4 +1,5 @@
-// Square tiles transposed in registers: 16x16 (AVX-512) or 8x8 (AVX2) elements of 4 bytes, 8x8 or 4x4 of 8 bytes, 8x8 of 2 bytes; others through plain loops.
+// Square tiles transposed in registers: 16x16 (AVX-512) or 8x8 (AVX2) elements of 4 bytes, 8x8 or 4x4 of 8 bytes, 8x8 of 2 bytes;
+// others through plain loops.
 #pragma once
 #include "kernels/kernel.h"
 #include "simd/vec.h"

@@ -11,9 +11,11 @@ constexpr int64_t kMaxChunks = 256;
 constexpr int64_t kNormPiece = 1024;  // squares added in single precision, 16 in a lane
 constexpr int kMaxScalars = 5;
 
-// Inputs: `first` scalars, then groups of n tensors: params, grads, slots ...; outputs: params, slots ...
+// Inputs: `first` scalars, then groups of n tensors: params, grads, slots ..., then, when `scale` is not 0, a scalar that multiplies the gradients;
+// outputs: params, slots ...
 struct UpdateState {
   int n, first;
+  int scale;  // its number among the inputs
   int64_t total, chunk;
   DType lr;
   double numbers[kMaxScalars];  // the rule's attributes
@@ -147,7 +149,7 @@ struct Adam {
 
 // One part of tensor i: reads params, grads and slots, writes params and slots.
 template <class Rule, class E>
-NN_INLINE void update_part(const UpdateState& s, const StepArgs& args, const double* rates, int i, int64_t first, int64_t n) {
+NN_INLINE void update_part(const UpdateState& s, const StepArgs& args, const double* rates, double factor, int i, int64_t first, int64_t n) {
   using Item = typename E::Item;
   using V = typename E::V;
   constexpr int L = E::kLanes;
@@ -158,12 +160,13 @@ NN_INLINE void update_part(const UpdateState& s, const StepArgs& args, const dou
   const auto out = [&](int group) { return static_cast<Item*>(args.out[group * s.n + i]) + first; };
   const Item *p_in = in(0), *g_in = in(1), *a_in = Rule::kSlots > 0 ? in(2) : p_in, *b_in = Rule::kSlots > 1 ? in(3) : p_in;
   Item *p_out = out(0), *a_out = Rule::kSlots > 0 ? out(1) : p_out, *b_out = Rule::kSlots > 1 ? out(2) : p_out;
+  const V scale = splat(static_cast<typename E::Number>(factor));
   int64_t k = 0;
   for (; k + L <= n; k += L) {
     V p = E::read(p_in + k), slots[2];
     if (Rule::kSlots > 0) slots[0] = E::read(a_in + k);
     if (Rule::kSlots > 1) slots[1] = E::read(b_in + k);
-    Rule::step(r, p, E::read(g_in + k), slots);
+    Rule::step(r, p, rounded(E::read(g_in + k) * scale), slots);
     E::write(p_out + k, p);
     if (Rule::kSlots > 0) E::write(a_out + k, slots[0]);
     if (Rule::kSlots > 1) E::write(b_out + k, slots[1]);
@@ -173,7 +176,7 @@ NN_INLINE void update_part(const UpdateState& s, const StepArgs& args, const dou
     V p = E::read_part(p_in + k, m), slots[2];
     if (Rule::kSlots > 0) slots[0] = E::read_part(a_in + k, m);
     if (Rule::kSlots > 1) slots[1] = E::read_part(b_in + k, m);
-    Rule::step(r, p, E::read_part(g_in + k, m), slots);
+    Rule::step(r, p, rounded(E::read_part(g_in + k, m) * scale), slots);
     E::write_part(p_out + k, p, m);
     if (Rule::kSlots > 0) E::write_part(a_out + k, slots[0], m);
     if (Rule::kSlots > 1) E::write_part(b_out + k, slots[1], m);
@@ -185,12 +188,13 @@ void run_update(const void* state, int, int64_t begin, int64_t end, const StepAr
   const auto& s = *static_cast<const UpdateState*>(state);
   double rates[kMaxScalars] = {};
   Rule::rates(s.numbers, read_scalar(args.in[0], s.lr), s.first > 1 ? *static_cast<const int64_t*>(args.in[1]) : 0, rates);
+  const double factor = s.scale > 0 ? read_scalar(args.in[s.scale], s.lr) : 1;
   const int64_t last = end * s.chunk < s.total ? end * s.chunk : s.total;
   for_parts(s, begin * s.chunk, last, [&](int i, int64_t first, int64_t n) {
     switch (dtypes_of(&s)[i]) {
-      case DType::kFloat32: return update_part<Rule, Float32>(s, args, rates, i, first, n);
-      case DType::kFloat64: return update_part<Rule, Float64>(s, args, rates, i, first, n);
-      default: return update_part<Rule, BFloat16>(s, args, rates, i, first, n);
+      case DType::kFloat32: return update_part<Rule, Float32>(s, args, rates, factor, i, first, n);
+      case DType::kFloat64: return update_part<Rule, Float64>(s, args, rates, factor, i, first, n);
+      default: return update_part<Rule, BFloat16>(s, args, rates, factor, i, first, n);
     }
   });
 }
@@ -198,8 +202,10 @@ void run_update(const void* state, int, int64_t begin, int64_t end, const StepAr
 template <class Rule>
 void prepare_update(Prepare& prepare) {
   const int n = static_cast<int>(prepare.get_int("n"));
-  if (n < 1 || prepare.num_inputs() != Rule::kFirst + (2 + Rule::kSlots) * n || prepare.num_outputs() != (1 + Rule::kSlots) * n) {
-    prepare.fail("n=%d needs %d scalars and %d groups of n tensors in, %d groups out; got %d and %d", n, Rule::kFirst, 2 + Rule::kSlots,
+  const bool scaled = prepare.get_int("scaled", 0) != 0;
+  const int scale = Rule::kFirst + (2 + Rule::kSlots) * n;
+  if (n < 1 || prepare.num_inputs() != scale + scaled || prepare.num_outputs() != (1 + Rule::kSlots) * n) {
+    prepare.fail("n=%d needs %d scalars and %d groups of n tensors in, %d groups out; got %d and %d", n, Rule::kFirst + scaled, 2 + Rule::kSlots,
                  1 + Rule::kSlots, prepare.num_inputs(), prepare.num_outputs());
   }
   UpdateState* s = plan_tensors(prepare, n, Rule::kFirst);
@@ -217,6 +223,14 @@ void prepare_update(Prepare& prepare) {
   s->lr = prepare.input(0).dtype;
   if (prepare.input(0).size() != 1 || (s->lr != DType::kFloat32 && s->lr != DType::kFloat64 && s->lr != DType::kBFloat16)) {
     prepare.fail("the learning rate must be one float, got %lld of %s", static_cast<long long>(prepare.input(0).size()), dtype_name(s->lr));
+  }
+  if (scaled) {
+    s->scale = scale;
+    if (prepare.input(scale).size() != 1 || prepare.input(scale).dtype != s->lr) {
+      const Spec& got = prepare.input(scale);
+      prepare.fail("the scale of the gradients must be one %s, got %lld of %s", dtype_name(s->lr), static_cast<long long>(got.size()),
+                   dtype_name(got.dtype));
+    }
   }
   if (Rule::kFirst > 1 && (prepare.input(1).size() != 1 || prepare.input(1).dtype != DType::kInt64)) {
     prepare.fail("the step number must be one int64");

@@ -98,41 +98,42 @@ struct Covering {
   Number share;
 };
 
-// One input position under kCount windows, or `count` when kCount is 0.
+// `run` input positions `step` elements apart, each under kCount windows, or `count` when kCount is 0; the windows move on with them.
 template <int kCount, class Item>
-__attribute__((noinline)) void gather(const Covering<NumberOf<Item>>* windows, int count, int64_t c, const Item* dy, Item* dx) {
+__attribute__((noinline)) void gather(const Covering<NumberOf<Item>>* windows, int count, int64_t run, int64_t step, int64_t c, const Item* dy,
+                                      Item* dx) {
   using Number = NumberOf<Item>;
   if constexpr (kCount > 0) count = kCount;
-  for_channels<Item>(c, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {
-    constexpr bool kFull = decltype(flag)::kFull;
-    Vec<Number> sum = Vec<Number>::zero();
-    NN_UNROLL(4)
-    for (int k = 0; k < count; ++k) sum = fma(load_lanes<kFull>(dy + windows[k].at + j, n), splat(windows[k].share), sum);
-    store_lanes<kFull>(dx + j, sum, n);
-  });
+  for (; run > 0; --run, dy += c, dx += step) {
+    for_channels<Item>(c, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {
+      constexpr bool kFull = decltype(flag)::kFull;
+      Vec<Number> sum = Vec<Number>::zero();
+      NN_UNROLL(4)
+      for (int k = 0; k < count; ++k) sum = fma(load_lanes<kFull>(dy + windows[k].at + j, n), splat(windows[k].share), sum);
+      store_lanes<kFull>(dx + j, sum, n);
+    });
+  }
 }
 
 // dx of one input row: the sum over the windows that cover a position of their shares, in row-major order. `windows` holds as many as can cover one.
 template <class Item>
 void gather_row(const PoolShape& s, const Item* dy, PoolRange over, Covering<NumberOf<Item>>* windows, Item* dx) {
   using Number = NumberOf<Item>;
-  for (int64_t iw = 0; iw < s.iw; ++iw, dx += s.c) {
-    const PoolRange across = windows_over(iw, s.sw, s.left, s.kw, s.ow);
+  const Number whole_share = Number(1) / static_cast<Number>(s.kh * s.kw);
+  const PoolRange whole = whole_windows(s.sw, s.left, s.kw, s.iw, s.ow);
+  for_covered_runs(s, whole.begin, whole.end, [&](int64_t iw, PoolRange across, int64_t run) {
     int count = 0;
     for (int64_t oh = over.begin; oh < over.end; ++oh) {
       const PoolRange r = cells_inside(oh, s.sh, s.top, s.kh, s.ih);
       for (int64_t ow = across.begin; ow < across.end; ++ow) {
         const PoolRange q = cells_inside(ow, s.sw, s.left, s.kw, s.iw);
-        windows[count++] = {(oh * s.ow + ow) * s.c, Number(1) / static_cast<Number>((r.end - r.begin) * (q.end - q.begin))};
+        const int64_t cells = (r.end - r.begin) * (q.end - q.begin);
+        windows[count++] = {(oh * s.ow + ow) * s.c, cells == s.kh * s.kw ? whole_share : Number(1) / static_cast<Number>(cells)};
       }
     }
-    switch (count) {
-      case 1: gather<1>(windows, 1, s.c, dy, dx); break;
-      case 2: gather<2>(windows, 2, s.c, dy, dx); break;
-      case 4: gather<4>(windows, 4, s.c, dy, dx); break;
-      default: gather<0>(windows, count, s.c, dy, dx);
-    }
-  }
+    const auto function = count == 1 ? gather<1, Item> : count == 2 ? gather<2, Item> : count == 4 ? gather<4, Item> : gather<0, Item>;
+    function(windows, count, run, s.sw * s.c, s.c, dy, dx + iw * s.c);
+  });
 }
 
 template <class Item>

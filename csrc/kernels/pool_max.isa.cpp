@@ -12,6 +12,8 @@
 namespace nnlite::NN_ISA {
 namespace {
 
+constexpr int kMaxCells = 255;  // of a window whose cells are uint8, and so windows over a position
+
 // The integer lanes that go with the lanes of a number.
 template <size_t bytes>
 struct IndexOf {
@@ -113,9 +115,8 @@ __attribute__((noinline)) void max_windows(const Windows<Item>& windows, Item* y
           if (r == 0 && q == 0) continue;
           const Vec<Number> v = keep(load_lanes<kFull>(x + j + r * row_stride + q * c, n));
           watch.see(v);
-          const Mask<Number> m = v > best;
-          best = select<Number>(m, v, best);
-          if constexpr (with_cells) won = select<I>(m, splat(static_cast<I>(first + r * kw + q)), won);
+          if constexpr (with_cells) won = select<I>(v > best, splat(static_cast<I>(first + r * kw + q)), won);
+          best = max(v, best);
         }
       }
       if (__builtin_expect(watch.alarm(), 0)) return max_with_nan<kFull, with_cells>(windows, x + j, y + j, with_cells ? cells + j : cells, n);
@@ -182,10 +183,10 @@ RunFunction max_pool_function(bool with_cells) {
 void prepare_max_pool(Prepare& p) {
   const PoolState& s = *plan_max_pool(p);
   const RunFunction plain = plain_max_pool(s);
-  p.set_run(plain != nullptr              ? plain
-            : s.dtype == DType::kFloat32  ? max_pool_function<float>(s.with_cells)
-            : s.dtype == DType::kFloat64  ? max_pool_function<double>(s.with_cells)
-                                          : max_pool_function<uint16_t>(s.with_cells));
+  p.set_run(plain != nullptr             ? plain
+            : s.dtype == DType::kFloat32 ? max_pool_function<float>(s.with_cells)
+            : s.dtype == DType::kFloat64 ? max_pool_function<double>(s.with_cells)
+                                         : max_pool_function<uint16_t>(s.with_cells));
 }
 
 // ---- gradient ----
@@ -193,8 +194,8 @@ void prepare_max_pool(Prepare& p) {
 // `count` windows, `step` elements of dx from one to the next: `columns` cells of a row take dy where the window's winner is `cell`, cell + 1, ...
 // kColumns is `columns` where it is a constant (else 0).
 template <int kColumns, class Item>
-__attribute__((noinline)) void spread_windows(const Item* dy, const uint8_t* cells, int64_t count, int64_t step, int64_t c, int64_t columns, int64_t cell,
-                                              Item* dx) {
+__attribute__((noinline)) void spread_windows(const Item* dy, const uint8_t* cells, int64_t count, int64_t step, int64_t c, int64_t columns,
+                                              int64_t cell, Item* dx) {
   using Number = NumberOf<Item>;
   if constexpr (kColumns > 0) columns = kColumns;
   for (int64_t i = count; i > 0; --i, dy += c, cells += c, dx += step) {
@@ -236,61 +237,44 @@ struct Covering {
   int64_t at, cell;
 };
 
-// One input position under kCount windows.
+// `run` input positions `step` elements apart, each under kCount windows, or `count` when kCount is 0; the windows move on with them.
 template <int kCount, class Item>
-NN_INLINE void gather_few(const Covering* windows, int64_t c, const Item* dy, const uint8_t* cells, Item* dx) {
+__attribute__((noinline)) void gather(const Covering* windows, int count, int64_t run, int64_t step, int64_t c, const Item* dy, const uint8_t* cells,
+                                      Item* dx) {
   using Number = NumberOf<Item>;
-  Covering w[kCount];
-  __builtin_memcpy(w, windows, sizeof(w));
-  for_channels<Item>(c, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {
-    constexpr bool kFull = decltype(flag)::kFull;
-    Vec<Number> sum = Vec<Number>::zero();
-    NN_UNROLL(4)
-    for (int k = 0; k < kCount; ++k) {
-      const Mask<Number> won = cells_equal<kFull, Number>(cells + w[k].at + j, w[k].cell, n);
-      sum += select<Number>(won, load_lanes<kFull>(dy + w[k].at + j, n), Vec<Number>::zero());
-    }
-    store_lanes<kFull>(dx + j, sum, n);
-  });
-}
-
-// The position (ih, iw) under any number of windows.
-template <class Item>
-__attribute__((noinline)) void gather_many(const PoolShape& s, const Item* dy, const uint8_t* cells, int64_t ih, int64_t iw, PoolRange over,
-                                           PoolRange across, Item* dx) {
-  using Number = NumberOf<Item>;
-  for_channels<Item>(s.c, [&](int64_t j, int n, auto flag) __attribute__((always_inline)) {
-    constexpr bool kFull = decltype(flag)::kFull;
-    Vec<Number> sum = Vec<Number>::zero();
-    for (int64_t oh = over.begin; oh < over.end; ++oh) {
-      for (int64_t ow = across.begin; ow < across.end; ++ow) {
-        const int64_t at = (oh * s.ow + ow) * s.c + j, cell = (ih + s.top - oh * s.sh) * s.kw + iw + s.left - ow * s.sw;
-        const Mask<Number> won = cells_equal<kFull, Number>(cells + at, cell, n);
-        sum += select<Number>(won, load_lanes<kFull>(dy + at, n), Vec<Number>::zero());
+  Covering w[kCount > 0 ? kCount : 1];
+  if constexpr (kCount > 0) {
+    count = kCount;
+    __builtin_memcpy(w, windows, sizeof(w));
+  }
+  for (; run > 0; --run, dy += c, cells += c, dx += step) {
+    for_channels<Item>(c, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {
+      constexpr bool kFull = decltype(flag)::kFull;
+      Vec<Number> sum = Vec<Number>::zero();
+      NN_UNROLL(4)
+      for (int k = 0; k < count; ++k) {
+        const Covering at = kCount > 0 ? w[k] : windows[k];
+        const Mask<Number> won = cells_equal<kFull, Number>(cells + at.at + j, at.cell, n);
+        sum += select<Number>(won, load_lanes<kFull>(dy + at.at + j, n), Vec<Number>::zero());
       }
-    }
-    store_lanes<kFull>(dx + j, sum, n);
-  });
+      store_lanes<kFull>(dx + j, sum, n);
+    });
+  }
 }
 
 template <class Item>
 void gather_row(const PoolShape& s, const Item* dy, const uint8_t* cells, int64_t ih, PoolRange over, Item* dx) {
-  for (int64_t iw = 0; iw < s.iw; ++iw, dx += s.c) {
-    const PoolRange across = windows_over(iw, s.sw, s.left, s.kw, s.ow);
-    const int64_t count = (over.end - over.begin) * max_of(0, across.end - across.begin);
-    Covering w[4];
-    for (int64_t k = 0; k < count && count <= 4; ++k) {
-      const int64_t oh = over.begin + k / (across.end - across.begin), ow = across.begin + k % (across.end - across.begin);
-      w[k] = {(oh * s.ow + ow) * s.c, (ih + s.top - oh * s.sh) * s.kw + iw + s.left - ow * s.sw};
+  for_covered_runs(s, 0, s.ow, [&](int64_t iw, PoolRange across, int64_t run) {
+    Covering windows[kMaxCells];
+    int count = 0;
+    for (int64_t oh = over.begin; oh < over.end; ++oh) {
+      for (int64_t ow = across.begin; ow < across.end; ++ow) {
+        windows[count++] = {(oh * s.ow + ow) * s.c, (ih + s.top - oh * s.sh) * s.kw + iw + s.left - ow * s.sw};
+      }
     }
-    switch (count) {
-      case 0: memset(dx, 0, static_cast<size_t>(s.c) * sizeof(Item)); break;
-      case 1: gather_few<1>(w, s.c, dy, cells, dx); break;
-      case 2: gather_few<2>(w, s.c, dy, cells, dx); break;
-      case 4: gather_few<4>(w, s.c, dy, cells, dx); break;
-      default: gather_many(s, dy, cells, ih, iw, over, across, dx);
-    }
-  }
+    const auto function = count == 1 ? gather<1, Item> : count == 2 ? gather<2, Item> : count == 4 ? gather<4, Item> : gather<0, Item>;
+    function(windows, count, run, s.sw * s.c, s.c, dy, cells, dx + iw * s.c);
+  });
 }
 
 template <class Item>

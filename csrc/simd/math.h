@@ -135,8 +135,9 @@ NN_LONG Vec<float> exp(Vec<float> x) {
 NN_INLINE Vec<double> exp_of_nonpositive(Vec<double> x) { return exp(x); }
 #if defined(NN_COMPILE_AVX512) || defined(NN_COMPILE_AVX2)
 // The bits of 2^(k/16), less k << 19.
-alignas(64) static constexpr int32_t kSixteenths[16] = {0x3f800000, 0x3f7daac3, 0x3f7b95c2, 0x3f79c3d3, 0x3f7837f0, 0x3f76f532, 0x3f75fed7, 0x3f75583f,
-                                                        0x3f7504f3, 0x3f7508a4, 0x3f75672a, 0x3f76248c, 0x3f7744fd, 0x3f78ccdf, 0x3f7ac0c7, 0x3f7d257d};
+alignas(64) static constexpr int32_t kSixteenths[16] = {
+    0x3f800000, 0x3f7daac3, 0x3f7b95c2, 0x3f79c3d3, 0x3f7837f0, 0x3f76f532, 0x3f75fed7, 0x3f75583f,
+    0x3f7504f3, 0x3f7508a4, 0x3f75672a, 0x3f76248c, 0x3f7744fd, 0x3f78ccdf, 0x3f7ac0c7, 0x3f7d257d,};
 // kSixteenths at the low four bits of every lane.
 NN_INLINE Vec<int32_t> sixteenths(Vec<int32_t> k) {
 #if defined(NN_COMPILE_AVX512)
@@ -151,7 +152,8 @@ NN_INLINE Vec<int32_t> sixteenths(Vec<int32_t> k) {
   return {{{look_up(k.r.lo.r)}, {look_up(k.r.hi.r)}}};
 #endif
 }
-// x = n ln 2 + r with n a multiple of 1/16: exp(x) = 2^n (1 + r + r^2/2 + r^3/6). Adding kShift rounds to a sixteenth and leaves n's bits at the low end.
+// x = n ln 2 + r with n a multiple of 1/16: exp(x) = 2^n (1 + r + r^2/2 + r^3/6). Adding kShift
+// rounds to a sixteenth and leaves n's bits at the low end.
 NN_INLINE Vec<float> exp_of_nonpositive(Vec<float> x) {
   constexpr float kShift = 786432.0f;  // 1.5 * 2^19
   const Vec<float> shifted = fma(x, splat(FloatTraits<float>::kLog2E), splat(kShift));

@@ -108,7 +108,8 @@ TEST(batch_norm_with_relu_is_relu_of_batch_norm) {
     const std::vector<Spec> outputs = {spec, per_channel, per_channel};
     Attributes relu = kAttributes;
     relu["activation"] = std::string("relu");
-    const auto plain = run_kernel("batch_norm", {x, gamma, beta}, outputs, kAttributes), cut = run_every_way("batch_norm", {x, gamma, beta}, outputs, relu);
+    const auto plain = run_kernel("batch_norm", {x, gamma, beta}, outputs, kAttributes);
+    const auto cut = run_every_way("batch_norm", {x, gamma, beta}, outputs, relu);
     int64_t zeros = 0;
     for (int64_t i = 0; i < x.size(); ++i) {
       EXPECT_EQ(cut[0].at<float>(i), std::max(plain[0].at<float>(i), 0.0f));

@@ -117,6 +117,38 @@ TEST(optimizer_updates_in_place) {
   EXPECT(inputs[5].same_bytes(fresh[2]));
 }
 
+TEST(optimizer_scales_gradients_inside_the_update) {
+  const struct {
+    const char* kernel;
+    int slots;
+    bool counts_steps;
+    Attributes attributes;
+  } rules[] = {{"sgd_update", 0, false, {}},
+               {"momentum_update", 1, false, numbers({{"momentum", 0.9}})},
+               {"rmsprop_update", 1, false, numbers({{"rho", 0.9}, {"epsilon", 1e-7}})},
+               {"adam_update", 2, true, numbers({{"beta_1", 0.9}, {"beta_2", 0.999}, {"epsilon", 1e-7}})}};
+  for (const auto& rule : rules) {
+    Attributes attributes = rule.attributes;
+    attributes["n"] = int64_t{1};
+    const Spec spec = make_spec({1003});
+    std::vector<Buffer> inputs = {Buffer(make_spec({}), {0.01f})};
+    if (rule.counts_steps) inputs.push_back(Buffer(make_spec({}, DType::kInt64), {3}));
+    const size_t gradient = inputs.size() + 1;
+    for (int group = 0; group < 2 + rule.slots; ++group) inputs.push_back(random_buffer(spec, group, group > 1 ? 0.01 : -1, 1));
+    const std::vector<Spec> outputs(1 + rule.slots, spec);
+    std::vector<Buffer> multiplied = inputs;
+    multiplied[gradient] = Buffer(spec);
+    for (int64_t i = 0; i < spec.size(); ++i) multiplied[gradient].at<float>(i) = inputs[gradient].at<float>(i) * 0.37f;
+    const auto expected = run_kernel(rule.kernel, multiplied, outputs, attributes);
+    inputs.push_back(Buffer(make_spec({}), {0.37f}));
+    attributes["scaled"] = int64_t{1};
+    const auto got = run_every_way(rule.kernel, inputs, outputs, attributes);
+    for (size_t k = 0; k < got.size(); ++k) EXPECT(got[k].same_bytes(expected[k]));
+    inputs.back() = Buffer(make_spec({}, DType::kFloat64), {0.37});
+    EXPECT_THROWS(run_kernel(rule.kernel, inputs, outputs, attributes), std::invalid_argument, "the scale of the gradients");
+  }
+}
+
 TEST(optimizer_global_norm) {
   for (const DType dtype : {DType::kFloat32, DType::kFloat64, DType::kBFloat16}) {
     for (const auto& sizes : {std::vector<int64_t>{1}, {3, 0, 17, 2000}, {50000, 1, 30000}, {0}}) {

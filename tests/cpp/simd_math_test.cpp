@@ -86,7 +86,8 @@ TEST(simd_math_power_accuracy) {
     x.at<float>(i) = float_of_bits(static_cast<uint32_t>(word >> 32));
     const auto share = static_cast<float>(static_cast<int32_t>(word)) / 2147483648.0f;
     const float size = std::fabs(std::log2(std::fabs(x.at<float>(i))));
-    y.at<float>(i) = i % 2 == 0 ? float_of_bits(static_cast<uint32_t>(word)) : i % 4 == 1 ? share * 140 / std::max(size, 1e-6f) : std::round(share * 9);
+    const float finite = i % 4 == 1 ? share * 140 / std::max(size, 1e-6f) : std::round(share * 9);
+    y.at<float>(i) = i % 2 == 0 ? float_of_bits(static_cast<uint32_t>(word)) : finite;
   }
   for (const Isa isa : runnable_isas()) {
     const Buffer z = run_kernel("elementwise", {x, y}, {spec}, single_op("power", 2, DType::kFloat32), isa)[0];

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nnlite.graph.ir import Graph
 from nnlite.graph.passes.batch_norm import fold_scales, fuse_relu
+from nnlite.graph.passes.clipping import scale_in_update
 from nnlite.graph.passes.epilogue import fuse_epilogues
 from nnlite.graph.passes.fuse import fuse_elementwise
 from nnlite.graph.passes.pack import hoist, pack_weights
@@ -18,6 +19,7 @@ def optimize(graph: Graph) -> Graph:
     graph = relu_before_pool_grad(graph)
     graph = fuse_relu(graph)
     graph = fold_scales(graph)
+    graph = scale_in_update(graph)
     graph = fuse_epilogues(graph)
     graph = pack_weights(graph)
     graph = fuse_elementwise(graph)
