@@ -84,7 +84,7 @@ class RandomImageLayer(ImageLayer):
 def factor_range(value, owner, low: float = -1.0, high: float = 1.0, name: str = "factor") -> list:
     """(lower, upper) of a factor: a number f stands for [-|f|, |f|] within the bounds."""
     if isinstance(value, (tuple, list)) and len(value) == 2:
-        lower, upper = value
+        lower, upper = sorted(value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         lower, upper = (max(-abs(value), low), abs(value)) if low <= value <= high else (value, value)
     else:

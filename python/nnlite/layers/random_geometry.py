@@ -86,8 +86,8 @@ class RandomTranslation(_Projected):
         self.height_factor = height_factor
         self.width_factor = width_factor
         self.__dict__["_ranges"] = (
-            factor_range(_sorted(height_factor), self, name="height_factor"),
-            factor_range(_sorted(width_factor), self, name="width_factor"),
+            factor_range(height_factor, self, name="height_factor"),
+            factor_range(width_factor, self, name="width_factor"),
         )
 
     def transform(self, x):
@@ -199,8 +199,3 @@ class RandomShear(_Projected):
 
     def get_config(self) -> dict:
         return {**super().get_config(), "x_factor": self.x_factor, "y_factor": self.y_factor}
-
-
-def _sorted(factor):
-    """A pair of factors in order."""
-    return sorted(factor) if isinstance(factor, (tuple, list)) and len(factor) == 2 else factor
