@@ -12,16 +12,16 @@ using ll = long long;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Multiply-adds of a chunk of a kernel gradient (about 15 us on one core), the most pixel blocks, and the fewest pixels accumulated in
+// Multiply-adds of a chunk of a kernel gradient (about 10 us on one core), the most pixel blocks, and the fewest pixels accumulated in
 // registers before they are added to dw in memory.
-constexpr int64_t kGradWork = 1000000;
+constexpr int64_t kGradWork = 600000;
 constexpr int64_t kMostPartials = 32;
 constexpr int64_t kGradBlockPixels = 64;
 // Bytes of x and dy that stay in cache meanwhile, and the fewest output rows of a chunk.
 constexpr int64_t kGradBlockBytes = 256 * 1024;
 constexpr int64_t kGradRows = 8;
-// Multiply-adds of a chunk of the others (about 25 us on one core), the most chunks, and the fewest rows of a chunk.
-constexpr int64_t kChunkWork = 1500000;
+// Multiply-adds of a chunk of the others (about 10 us on one core), the most chunks, and the fewest rows of a chunk.
+constexpr int64_t kChunkWork = 600000;
 constexpr int64_t kMostChunks = 48;
 constexpr int64_t kChunkRows = 8;
 // Bytes of an input gradient for all filters that are finished together.
