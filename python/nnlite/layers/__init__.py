@@ -88,6 +88,12 @@ AvgPool3D, MaxPool3D, GlobalAvgPool3D, GlobalMaxPool3D = AveragePooling3D, MaxPo
 
 # Preprocessing layers: name -> module that has it, imported when first used.
 _LAZY = {
+    "AdaptiveAveragePooling1D": "adaptive_pooling",
+    "AdaptiveAveragePooling2D": "adaptive_pooling",
+    "AdaptiveAveragePooling3D": "adaptive_pooling",
+    "AdaptiveMaxPooling1D": "adaptive_pooling",
+    "AdaptiveMaxPooling2D": "adaptive_pooling",
+    "AdaptiveMaxPooling3D": "adaptive_pooling",
     "AutoContrast": "tone_augmentation",
     "CategoryEncoding": "category_encoding",
     "CenterCrop": "image_sizes",
@@ -120,7 +126,9 @@ _LAZY = {
     "RandomTranslation": "random_geometry",
     "RandomZoom": "random_geometry",
     "Resizing": "image_sizes",
+    "ReversibleEmbedding": "reversible_embedding",
     "Solarization": "tone_augmentation",
+    "SpectralNormalization": "spectral_normalization",
     "StringLookup": "string_lookup",
     "TextVectorization": "text_vectorization",
 }
