@@ -3,8 +3,10 @@
 //   y = (x - mean) rstd gamma + beta, rstd = 1 / sqrt(variance + epsilon), per row.
 //   dx = rstd (g - mean(g) - xhat mean(g xhat)) with g = dy gamma; dgamma = sum over rows of dy xhat, dbeta = sum of dy.
 //
-// The variance is the mean of squared deviations, taken in a second reading of the row (which is in L1 by then); the sum of the deviations
-// corrects the mean. Rows go four at a time, so that gamma and beta are read once for the four; a row's result does not depend on its neighbours.
+// The variance is the mean of squared deviations from a value near the mean, less the square of the mean deviation, which also corrects the mean. Of
+// short rows that value is the mean as summed; of others the mean of the first eighth: if that is D off the mean, it alone brings the mean square to
+// about D^2 / 8, so at most three bits are lost. Rows go four at a time, so that gamma and beta are read once for the four; a row's result does not
+// depend on its neighbours.
 // dgamma and dbeta are summed over fixed blocks of rows, and the blocks in order in double precision.
 #include "kernels/norm_common.h"
 
@@ -168,8 +170,10 @@ NN_INLINE void write_rows(const Item* x, const Item* gamma, const Item* beta, in
 template <class Item, class T>
 NN_INLINE void long_rows(const Item* x, const Item* gamma, const Item* beta, int64_t columns, int rows, T epsilon, RowMoments<T>& m, Item* y) {
   const T inverse = T(1) / static_cast<T>(columns);
-  for (int r = 0; r < rows; ++r) row_sum(x + r * columns, columns, m.first.lanes[r]);
-  find_centers(rows, inverse, m);
+  constexpr int kLanes = Vec<T>::kLanes;
+  const int64_t first = columns <= 4 * kLanes ? columns : ceil_div(columns, 8 * kLanes) * kLanes;
+  for (int r = 0; r < rows; ++r) row_sum(x + r * columns, first, m.first.lanes[r]);
+  find_centers(rows, T(1) / static_cast<T>(first), m);
   for (int r = 0; r < rows; ++r) row_deviations(x + r * columns, columns, m.center[r], m.first.lanes[r], m.second.lanes[r]);
   finish_moments(rows, inverse, epsilon, m);
   int r = 0;

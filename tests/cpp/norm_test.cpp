@@ -166,10 +166,12 @@ TEST(batch_norm_over_leading_axes) {
 
 // ---- layer_norm ----
 
-void check_layer_norm(int64_t rows, int64_t columns, DType dtype, double offset = 0) {
+// The first eighth of every row is off the rest by `step`.
+void check_layer_norm(int64_t rows, int64_t columns, DType dtype, double offset = 0, float step = 0) {
   const Spec spec = make_spec({rows, columns}, dtype), per_column = make_spec({columns}, dtype), per_row = make_spec({rows}, dtype);
   const Buffer x = random_buffer(spec, 1), gamma = random_buffer(per_column, 2, 0.5, 2), beta = random_buffer(per_column, 3);
   add(x, offset);
+  for (int64_t i = 0; step != 0 && i < x.size(); ++i) x.at<float>(i) += i % columns < columns / 8 ? step : 0;
   const auto outputs = run_every_way("layer_norm", {x, gamma, beta}, {spec, per_row, per_row}, kAttributes);
   std::vector<double> y(rows * columns), means, rstds;
   for (int64_t r = 0; r < rows; ++r) {
@@ -235,6 +237,13 @@ TEST(layer_norm_gradient_of_many_shapes) {
 }
 
 TEST(layer_norm_is_stable_far_from_zero) { check_layer_norm(20, 500, DType::kFloat32, 1000); }
+
+TEST(layer_norm_of_rows_whose_first_eighth_is_unlike_the_rest) {
+  for (const int64_t columns : {256, 500, 4096}) {
+    check_layer_norm(20, columns, DType::kFloat32, 0, 300);
+    check_layer_norm(20, columns, DType::kFloat32, 100, -30);
+  }
+}
 
 TEST(layer_norm_of_a_row_does_not_depend_on_its_neighbours) {
   const Spec many = make_spec({11, 77}), one = make_spec({1, 77}), per_column = make_spec({77});
