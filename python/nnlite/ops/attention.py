@@ -63,7 +63,8 @@ def _scores(q, k, extras, scale, causal, bias, mask):
     scores = matrix.matmul(_heads_first(q), _heads_first(_per_head(k, q.spec.shape[2])), transpose_a=False, transpose_b=True)
     scores = e.multiply(scores, scalar(scale * _LOG2E, dtype))
     if bias:
-        scores = e.add(scores, e.multiply(extras[0], scalar(_LOG2E, dtype)))
+        # The lowest finite bias stays finite in units of log 2.
+        scores = e.maximum(e.add(scores, e.multiply(extras[0], scalar(_LOG2E, dtype))), scalar(2 * _masked(dtype), dtype))
     allowed = _allowed(extras[-1] if mask else None, causal, *scores.spec.shape[2:])
     return (scores if allowed is None else e.where(allowed, scores, scalar(_masked(dtype), dtype))), allowed
 
@@ -119,7 +120,9 @@ def _scores_reference(q, k, extras, scale, causal, bias, mask):
     k = np.repeat(k, q.shape[2] // k.shape[2], axis=2)
     scores = np.einsum("btnd,bsnd->bnts", q, k) * q.dtype.type(scale * _LOG2E)
     if bias:
-        scores = scores + extras[0] * q.dtype.type(_LOG2E)
+        with np.errstate(over="ignore"):
+            biased = scores + extras[0] * q.dtype.type(_LOG2E)
+        scores = np.where(np.isneginf(extras[0]), biased, np.maximum(biased, q.dtype.type(2 * _masked(str(q.dtype)))))
     looks = np.broadcast_to(extras[-1] if mask else np.True_, scores.shape)
     if causal:
         looks = looks & np.tri(*scores.shape[2:], dtype=bool)
