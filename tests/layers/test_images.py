@@ -197,7 +197,15 @@ def test_augmentation_in_a_model_trains_and_predicts():
 
 def test_saved_model_with_image_layers(tmp_path):
     pytest.importorskip("h5py")
-    model = nnlite.Sequential([nnlite.Input((6, 6, 3)), layers.Pipeline([layers.RandomFlip(), layers.CenterCrop(4, 4)]), layers.RandAugment(), layers.Flatten(), layers.Dense(2)])
+    model = nnlite.Sequential(
+        [
+            nnlite.Input((6, 6, 3)),
+            layers.Pipeline([layers.RandomFlip(), layers.CenterCrop(4, 4)]),
+            layers.RandAugment(),
+            layers.Flatten(),
+            layers.Dense(2),
+        ]
+    )
     model.save(tmp_path / "model.keras")
     again = nnlite.models.load_model(tmp_path / "model.keras")
     x = np.random.default_rng(0).uniform(0, 255, (4, 6, 6, 3)).astype("float32")
@@ -217,15 +225,21 @@ def test_saved_model_with_image_layers(tmp_path):
         (lambda: layers.RandomBrightness(0.1, value_range=(1, 0)), r"`value_range` argument of RandomBrightness .*Received: value_range=\(1, 0\)"),
         (lambda: layers.Resizing(0, 3), r"`height` of Resizing, expected a positive integer. Received: height=0"),
         (lambda: layers.Resizing(2, 3, interpolation="x"), r"Unknown `interpolation` of Resizing"),
-        (lambda: layers.Resizing(2, 3, crop_to_aspect_ratio=True, pad_to_aspect_ratio=True), r"one of `crop_to_aspect_ratio` and `pad_to_aspect_ratio`"),
+        (
+            lambda: layers.Resizing(2, 3, crop_to_aspect_ratio=True, pad_to_aspect_ratio=True),
+            r"one of `crop_to_aspect_ratio` and `pad_to_aspect_ratio`",
+        ),
         (lambda: layers.Resizing(2, 3, fill_mode="reflect"), r"`fill_mode` of Resizing must be 'constant'"),
         (lambda: layers.RandomErasing(fill_value="x"), r"`fill_value` of RandomErasing .*Received: fill_value='x'"),
         (lambda: layers.MixUp(alpha=0), r"`alpha` of MixUp must be a positive number. Received: alpha=0"),
         (lambda: layers.Pipeline([3]), r"Pipeline takes a list of layers; received 3 of type int"),
-        (lambda: layers.RandomFlip(name="f")(np.ones((3, 3))), r"RandomFlip 'f' takes one image with 3 axes or a batch with 4; received shape \(3, 3\)"),
+        (
+            lambda: layers.RandomFlip(name="f")(np.ones((3, 3))),
+            r"RandomFlip 'f' takes one image with 3 axes or a batch with 4; received shape \(3, 3\)",
+        ),
         (
             lambda: layers.RandomFlip(name="f")({"images": np.ones((1, 2, 2, 1)), "bounding_boxes": np.ones((1, 4))}),
-            r"RandomFlip 'f' takes dicts with the keys 'images' and 'labels'; received .*\['bounding_boxes'\] cannot be moved",
+            r"RandomFlip 'f' takes dicts with the keys 'images' and 'labels'; received .*\['bounding_boxes'\] cannot follow",
         ),
     ],
 )

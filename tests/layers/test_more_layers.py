@@ -32,7 +32,9 @@ def test_spectral_normalization():
     assert config["power_iterations"] == 2 and layers.SpectralNormalization.from_config(config).layer.units == 2
 
 
-@pytest.mark.parametrize("inner, shape, kernel", [(lambda: layers.Conv2D(2, 2), (5, 5, 3), (2, 2, 3, 2)), (lambda: layers.Embedding(4, 2), (3,), (4, 2))])
+@pytest.mark.parametrize(
+    "inner, shape, kernel", [(lambda: layers.Conv2D(2, 2), (5, 5, 3), (2, 2, 3, 2)), (lambda: layers.Embedding(4, 2), (3,), (4, 2))]
+)
 def test_spectral_normalization_of_other_layers_trains(inner, shape, kernel):
     inputs = nnlite.Input(shape)
     layer = layers.SpectralNormalization(inner(), power_iterations=8)
@@ -104,10 +106,13 @@ def test_reversible_embedding():
     "make, text",
     [
         (lambda: layers.SpectralNormalization(layers.Dense(2), power_iterations=0), "must be greater than zero. Received: power_iterations=0"),
-        (lambda: layers.SpectralNormalization(layers.ReLU(name="r"), name="s").build((None, 3)), "SpectralNormalization 's' needs .*ReLU 'r' has neither"),
+        (
+            lambda: layers.SpectralNormalization(layers.ReLU(name="r"), name="s").build((None, 3)),
+            "SpectralNormalization 's' needs .*ReLU 'r' has neither",
+        ),
         (lambda: layers.AdaptiveMaxPooling2D(0), r"`output_size` argument must be a tuple of 2 integers >= 1. Received output_size=0"),
         (lambda: layers.AdaptiveAveragePooling2D((1, 2, 3)), r"tuple of 2 integers. Received output_size=\(1, 2, 3\)"),
-        (lambda: layers.AdaptiveAveragePooling2D(2)(np.ones((1, 4, 4))), r"takes inputs with 4 axes .* received shape \(1, 4, 4\)"),
+        (lambda: layers.AdaptiveAveragePooling2D(2)(np.ones((1, 4, 4))), r"takes inputs with 4 axes .* received \(1, 4, 4\)"),
         (lambda: layers.ReversibleEmbedding(4, 3)(np.ones((1, 2)), reverse=True), r"vectors of length output_dim=3; received shape \(1, 2\)"),
     ],
 )

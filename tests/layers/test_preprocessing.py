@@ -124,7 +124,11 @@ def test_sequential_models_of_strings():
 
 def test_features_of_several_kinds():
     layers = nnlite.layers
-    inputs = {"word": nnlite.Input((1,), dtype="string", name="word"), "number": nnlite.Input((1,), name="number"), "code": nnlite.Input((1,), dtype="int64", name="code")}
+    inputs = {
+        "word": nnlite.Input((1,), dtype="string", name="word"),
+        "number": nnlite.Input((1,), name="number"),
+        "code": nnlite.Input((1,), dtype="int64", name="code"),
+    }
     normalize = layers.Normalization()
     normalize.adapt(np.array([[1.0], [3.0]]))
     crossed = layers.HashedCrossing(10, output_mode="one_hot")((inputs["word"], inputs["code"]))

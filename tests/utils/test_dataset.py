@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import nnlite
 import numpy as np
 import pytest
-
-import nnlite
 from nnlite import utils
 from nnlite.utils import Dataset
 
 
 def plain(dataset) -> list:
-    return [tuple(np.asarray(part).tolist() for part in element) if isinstance(element, tuple) else np.asarray(element).tolist() for element in dataset]
+    return [
+        tuple(np.asarray(part).tolist() for part in element) if isinstance(element, tuple) else np.asarray(element).tolist() for element in dataset
+    ]
 
 
 def test_elements_and_lengths():
@@ -78,9 +79,19 @@ def test_errors_of_datasets():
 @pytest.mark.parametrize(
     "n, left, right, expected",
     # What Keras gives.
-    [(5, 0.6, None, (3, 2)), (10, 0.75, None, (8, 2)), (10, 0.33, None, (3, 7)), (10, None, 0.25, (8, 2)), (10, 3, None, (3, 7)), (10, 0.3, 0.4, (3, 4)),
-     (7, 0.5, None, (4, 3)), (9, 0.5, None, (4, 5)), (10, 3, 2, (3, 2)), (11, 0.35, 0.35, (4, 4))],
-)  # fmt: skip
+    [
+        (5, 0.6, None, (3, 2)),
+        (10, 0.75, None, (8, 2)),
+        (10, 0.33, None, (3, 7)),
+        (10, None, 0.25, (8, 2)),
+        (10, 3, None, (3, 7)),
+        (10, 0.3, 0.4, (3, 4)),
+        (7, 0.5, None, (4, 3)),
+        (9, 0.5, None, (4, 5)),
+        (10, 3, 2, (3, 2)),
+        (11, 0.35, 0.35, (4, 4)),
+    ],
+)
 def test_split_dataset(n, left, right, expected):
     first, second = utils.split_dataset(np.arange(n), left, right)
     assert (len(first), len(second)) == expected
@@ -118,7 +129,12 @@ def test_texts_of_a_folder(texts, capsys):
     assert capsys.readouterr().out == "Found 11 files belonging to 2 classes.\n"
     assert data.class_names == ["a", "b"] and len(data.file_paths) == 11 and len(data) == 3
     assert plain(data) == [(["a0é", "a1é", "a2é", "a3é"], [0, 0, 0, 0]), (["a4é", "subx", "b0", "b1"], [0, 0, 1, 1]), (["b2", "b3", "b4"], [1, 1, 1])]
-    parts = [utils.text_dataset_from_directory(texts, shuffle=False, batch_size=None, validation_split=0.3, subset=s, label_mode="binary", max_length=2, verbose=False) for s in ("training", "validation")]
+    parts = [
+        utils.text_dataset_from_directory(
+            texts, shuffle=False, batch_size=None, validation_split=0.3, subset=s, label_mode="binary", max_length=2, verbose=False
+        )
+        for s in ("training", "validation")
+    ]
     assert [len(part) for part in parts] == [8, 3] and plain(parts[1]) == [("b2", [1.0]), ("b3", [1.0]), ("b4", [1.0])]
     train, test = utils.text_dataset_from_directory(texts, seed=3, validation_split=0.3, subset="both", label_mode="categorical", verbose=False)
     assert sorted(train.file_paths + test.file_paths) == sorted(data.file_paths)
@@ -141,7 +157,9 @@ def test_images_of_a_folder(tmp_path):
     images = np.concatenate([x for x, _ in data])
     assert images.shape == (6, 3, 2, 3) and images.dtype == "float32" and data.class_names == ["cat", "dog"]
     np.testing.assert_array_equal(images[:, 0, 0, 0], 40.0 * np.arange(6))
-    gray = utils.image_dataset_from_directory(tmp_path, image_size=(5, 5), color_mode="grayscale", label_mode=None, pad_to_aspect_ratio=True, verbose=False)
+    gray = utils.image_dataset_from_directory(
+        tmp_path, image_size=(5, 5), color_mode="grayscale", label_mode=None, pad_to_aspect_ratio=True, verbose=False
+    )
     assert next(iter(gray)).shape == (6, 5, 5, 1)
     model = nnlite.Sequential([nnlite.layers.Rescaling(1 / 255), nnlite.layers.Flatten(), nnlite.layers.Dense(2)])
     model.compile("sgd", nnlite.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -158,7 +176,7 @@ def test_images_of_a_folder(tmp_path):
         ({"validation_split": 0.5, "subset": "x"}, '`subset` must be "training"'),
         ({"validation_split": 0.5, "subset": "training"}, "a `seed` is needed"),
         ({"class_names": ["q"]}, r"`class_names` must be the subfolders .*Received: class_names=\['q'\]; the subfolders are \['a', 'b'\]"),
-        ({"class_names": ["q"], "labels": None}, "`class_names` is used with labels"),
+        ({"class_names": ["q"], "labels": None}, "`class_names` needs labels"),
         ({"labels": [1, 2]}, "received 2 labels for the 11 files"),
     ],
 )

@@ -46,7 +46,7 @@ class ImageLayer(Layer):
             strange = sorted(set(data) - {"images", "labels"})
             if strange:
                 raise ValueError(
-                    f"{name} takes dicts with the keys 'images' and 'labels'; received {sorted(data)}. {strange} cannot be moved along with the images: "
+                    f"{name} takes dicts with the keys 'images' and 'labels'; received {sorted(data)}. {strange} cannot follow the images: "
                     "leave them out, or transform them in the data set."
                 )
         if len(images.shape) not in (3, 4):
@@ -100,7 +100,9 @@ def factor_range(value, owner, low: float = -1.0, high: float = 1.0, name: str =
 def value_range_of(value, owner) -> list:
     """(lowest, highest) value of the images' pixels."""
     if not isinstance(value, (tuple, list)) or len(value) != 2 or not value[0] < value[1]:
-        raise ValueError(f"The `value_range` argument of {type(owner).__name__} must be two numbers (lowest, highest). Received: value_range={value!r}")
+        raise ValueError(
+            f"The `value_range` argument of {type(owner).__name__} must be two numbers (lowest, highest). Received: value_range={value!r}"
+        )
     return list(value)
 
 

@@ -69,10 +69,10 @@ def _as_text(array: np.ndarray, layer) -> np.ndarray:
     """Bytes decoded as UTF-8; everything else must be str."""
     encoding = getattr(layer, "encoding", None) or "utf-8"
     flat = [item.decode(encoding) if isinstance(item, bytes) else item for item in array.reshape(-1).tolist()]
-    strange = next((item for item in flat if not isinstance(item, str)), None)
-    if strange is not None:
+    strange = [item for item in flat if not isinstance(item, str)]
+    if strange:
         raise ValueError(
-            f"{type(layer).__name__} {layer.name!r} takes arrays of strings or of numbers; found {strange!r} of type {type(strange).__name__} in "
+            f"{type(layer).__name__} {layer.name!r} takes arrays of strings or numbers; found {strange[0]!r} of type {type(strange[0]).__name__} in "
             f"an array of dtype {array.dtype}. Convert the column first, e.g. with astype(str)."
         )
     text = np.empty(len(flat), dtype=object)

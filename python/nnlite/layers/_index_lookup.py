@@ -190,7 +190,7 @@ class IndexLookup(HostLayer):
     def _check_vocabulary(self) -> None:
         if not self._terms:
             raise RuntimeError(
-                f"{type(self).__name__} {self.name!r} has no vocabulary yet, so nothing can be looked up. Call adapt(data), set_vocabulary(), or pass "
+                f"{type(self).__name__} {self.name!r} has no vocabulary yet, so it finds nothing. Call adapt(data), set_vocabulary(), or pass "
                 "`vocabulary` when making the layer."
             )
 
@@ -271,7 +271,7 @@ class IndexLookup(HostLayer):
             "pad_to_max_tokens": self.pad_to_max_tokens,
             "vocabulary_dtype": self.vocabulary_dtype,
             "idf_weights": None if self.input_idf_weights is None else list(self.input_idf_weights),
-            "vocabulary": self.input_vocabulary if self.input_vocabulary is None or isinstance(self.input_vocabulary, str) else list(self.input_vocabulary),
+            "vocabulary": list(self.input_vocabulary) if isinstance(self.input_vocabulary, list) else self.input_vocabulary,
             "vocabulary_size": self.vocabulary_size() if self._terms else None,
             "oov_method": self.oov_method,
             "salt": self.salt,

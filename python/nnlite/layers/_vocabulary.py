@@ -10,7 +10,9 @@ OUTPUT_MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 
 def check_output_mode(mode, allowed, owner) -> None:
     if mode not in allowed:
-        raise ValueError(f"Unknown value for `output_mode` argument of {type(owner).__name__}. Allowed values are: {allowed}. Received: output_mode={mode}")
+        raise ValueError(
+            f"Unknown value for `output_mode` argument of {type(owner).__name__}. Allowed values are: {allowed}. Received: output_mode={mode}"
+        )
 
 
 def check_dense(sparse, mode, owner) -> None:

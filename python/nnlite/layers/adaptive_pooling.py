@@ -22,7 +22,7 @@ class _AdaptivePooling(Layer):
     def call(self, inputs):
         if len(inputs.shape) != self._axes + 2:
             raise ValueError(
-                f"{type(self).__name__} {self.name!r} takes inputs with {self._axes + 2} axes (batch, {self._axes} spatial, channels); received shape "
+                f"{type(self).__name__} {self.name!r} takes inputs with {self._axes + 2} axes (batch, {self._axes} spatial, channels); received "
                 f"{tuple(inputs.shape)}. Add the missing axis with Reshape."
             )
         return getattr(ops, self._function)(inputs, self.output_size, data_format=self.data_format)

@@ -46,9 +46,13 @@ class CategoryEncoding(Layer):
         if output_mode == "binary":
             output_mode = "multi_hot"
         if output_mode not in ("count", "one_hot", "multi_hot"):
-            raise ValueError(f"Unknown `output_mode` of CategoryEncoding: must be 'count', 'one_hot' or 'multi_hot'. Received: output_mode={output_mode!r}")
+            raise ValueError(
+                f"Unknown `output_mode` of CategoryEncoding: must be 'count', 'one_hot' or 'multi_hot'. Received: output_mode={output_mode!r}"
+            )
         if num_tokens is None:
-            raise ValueError("CategoryEncoding needs `num_tokens`; received num_tokens=None. If the number is not known beforehand, use IntegerLookup.")
+            raise ValueError(
+                "CategoryEncoding needs `num_tokens`; received num_tokens=None. If the number is not known beforehand, use IntegerLookup."
+            )
         if num_tokens < 1:
             raise ValueError(f"`num_tokens` of CategoryEncoding must be >= 1. Received: num_tokens={num_tokens}.")
         check_dense(sparse, output_mode, self)
@@ -168,9 +172,7 @@ class Discretization(Layer):
 
     def call(self, inputs):
         if self._boundaries is None:
-            raise ValueError(
-                f"Discretization {self.name!r} has no borders yet. Call adapt(data), or pass `bin_boundaries` when making the layer."
-            )
+            raise ValueError(f"Discretization {self.name!r} has no borders yet. Call adapt(data), or pass `bin_boundaries` when making the layer.")
         borders = ops.convert_to_tensor(np.asarray(self._boundaries, inputs.dtype if "float" in inputs.dtype else "float32"))
         x = inputs if "float" in inputs.dtype else ops.cast(inputs, "float32")
         flat = ops.reshape(x, (-1,))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nnlite import ops
-from nnlite.layers._augmentation import RandomImageLayer, value_range_of
 from nnlite.layers._arguments import fraction
+from nnlite.layers._augmentation import RandomImageLayer, value_range_of
 from nnlite.layers.random_colors import RandomBrightness, RandomContrast, _Ranged
 
 

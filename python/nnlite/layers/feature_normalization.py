@@ -110,7 +110,7 @@ class Normalization(Layer):
             self.build(x.shape)
         elif any(self._broadcast[a] != x.shape[a] for a in self._kept) or x.ndim != len(self._broadcast):
             raise ValueError(
-                f"Normalization {self.name!r} was built for inputs {self._broadcast} (1 stands for any size), but adapt() was called on data of shape "
+                f"Normalization {self.name!r} was built for inputs {self._broadcast} (1 stands for any size), but adapt() was given data of shape "
                 f"{x.shape}. Make a new layer for other data."
             )
         axes = tuple(a for a in range(x.ndim) if a not in self._kept)

@@ -174,4 +174,6 @@ class RandomCrop(_Sized, RandomImageLayer):
         wide = max(min(width, height * self.width // self.height), 1)
         top, left = (height - tall) // 2, (width - wide) // 2
         part = x[:, top : top + self.height, left : left + self.width, :]
-        return part if part.shape[1:3] == (self.height, self.width) else ops.image.resize(part, (self.height, self.width), data_format="channels_last")
+        return (
+            part if part.shape[1:3] == (self.height, self.width) else ops.image.resize(part, (self.height, self.width), data_format="channels_last")
+        )

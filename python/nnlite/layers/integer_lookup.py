@@ -90,7 +90,7 @@ class IntegerLookup(IndexLookup):
         if self.invert or self.output_mode != "int" or self.num_oov_indices == 0 or (self.num_oov_indices > 1 and self.oov_method == "farmhash"):
             raise ValueError(
                 f"IntegerLookup {self.name!r} is compiled only with output_mode='int' and hashing by 'floormod'; it has output_mode="
-                f"{self.output_mode!r}, invert={self.invert}, num_oov_indices={self.num_oov_indices}, oov_method={self.oov_method!r} and was called on "
+                f"{self.output_mode!r}, invert={self.invert}, num_oov_indices={self.num_oov_indices}, oov_method={self.oov_method!r} and was given "
                 "a computed tensor. Call it on the model's Input."
             )
         return self._compiled(ops.cast(inputs, "int64"))

@@ -145,7 +145,11 @@ class RandomErasing(_Ranged):
     def __init__(self, factor=1.0, scale=(0.02, 0.33), fill_value=None, value_range=(0, 255), seed=None, data_format=None, **kwargs):
         super().__init__(factor, value_range, seed, data_format, **kwargs)
         self.scale = factor_range(scale, self, 0.0, 1.0, "scale")
-        if fill_value is not None and not isinstance(fill_value, (int, float)) and not (isinstance(fill_value, (tuple, list)) and len(fill_value) == 3):
+        if (
+            fill_value is not None
+            and not isinstance(fill_value, (int, float))
+            and not (isinstance(fill_value, (tuple, list)) and len(fill_value) == 3)
+        ):
             raise ValueError(f"`fill_value` of RandomErasing must be a number, three numbers or None. Received: fill_value={fill_value!r}")
         self.fill_value = fill_value
 

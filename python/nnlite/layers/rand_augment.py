@@ -80,7 +80,9 @@ class Pipeline(Layer):
         super().__init__(name=name)
         strange = [layer for layer in layers if not isinstance(layer, Layer)]
         if strange:
-            raise ValueError(f"Pipeline takes a list of layers; received {strange[0]!r} of type {type(strange[0]).__name__}. Wrap functions in Lambda.")
+            raise ValueError(
+                f"Pipeline takes a list of layers; received {strange[0]!r} of type {type(strange[0]).__name__}. Wrap functions in Lambda."
+            )
         self.__dict__["_steps"] = self._track(list(layers))
 
     @property

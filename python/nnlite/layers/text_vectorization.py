@@ -266,21 +266,27 @@ def _check(layer, max_tokens) -> None:
     mode, length, ngrams = layer.output_mode, layer.output_sequence_length, layer.ngrams
     for word, value, allowed in (("standardize", layer.standardize, _STANDARDIZE), ("split", layer.split, _SPLIT)):
         if value is not None and value not in allowed and not callable(value):
-            raise ValueError(f"Unknown value for `{word}` argument of TextVectorization. Allowed values are: {allowed}, None or a function. Received: {word}={value}")
+            raise ValueError(
+                f"Unknown value for `{word}` argument of TextVectorization. Allowed are {allowed}, None or a function. Received: {word}={value}"
+            )
     check_output_mode(mode, OUTPUT_MODES, layer)
     check_dense(layer.sparse, mode, layer)
     if layer.ragged:
         raise ValueError(
-            f"TextVectorization was asked for ragged=True with output_mode={mode!r}: tensors have one length in each axis. Leave out `ragged`; shorter "
+            f"TextVectorization was asked for ragged=True with output_mode={mode!r}: tensors have one length in each axis. Leave it out; shorter "
             "texts are padded with 0, which Embedding(mask_zero=True) masks."
         )
     sizes = (ngrams,) if isinstance(ngrams, int) else ngrams
     if sizes is not None and not (isinstance(sizes, tuple) and all(isinstance(n, int) and n >= 1 for n in sizes)):
         raise ValueError(f"`ngrams` of TextVectorization must be None, a positive integer or a tuple of them. Received: ngrams={ngrams}")
     if length is not None and mode != "int":
-        raise ValueError(f"`output_sequence_length` must not be set if `output_mode` is not 'int'. Received: output_mode={mode}, output_sequence_length={length}.")
+        raise ValueError(
+            f"`output_sequence_length` must not be set if `output_mode` is not 'int'. Received: output_mode={mode}, output_sequence_length={length}."
+        )
     if length is not None and not (isinstance(length, int) and length >= 1):
-        raise ValueError(f"`output_sequence_length` of TextVectorization must be None or a positive integer. Received: output_sequence_length={length}")
+        raise ValueError(
+            f"`output_sequence_length` of TextVectorization must be None or a positive integer. Received: output_sequence_length={length}"
+        )
     if max_tokens is not None and max_tokens <= 1:
         raise ValueError(f"If set, `max_tokens` of TextVectorization must be greater than 1. Received: max_tokens={max_tokens}")
 

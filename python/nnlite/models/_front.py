@@ -60,7 +60,7 @@ class Front:
             array = array[..., 0]
         elif array.ndim == rank - 1 and reference.shape[-1] == 1:
             array = array[..., None]
-        if array.ndim != rank:
+        if array.ndim != rank or any(dim not in (None, size) for dim, size in zip(reference.shape[1:], array.shape[1:])):
             raise ValueError(
                 f"Invalid input shape for input {layer.name!r} of model {self.model.name!r}: expected shape {reference.shape}, but received "
                 f"{array.shape}. The first axis is the batch axis."

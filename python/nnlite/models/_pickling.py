@@ -7,7 +7,13 @@ def pickled(model):
     """(function, arguments) that make the model again."""
     from nnlite.saving import serialize_keras_object
 
-    return _unpickle, (type(model), serialize_keras_object(model), model.get_weights() if model.built else None, _optimizer_state(model), _vocabularies(model))
+    return _unpickle, (
+        type(model),
+        serialize_keras_object(model),
+        model.get_weights() if model.built else None,
+        _optimizer_state(model),
+        _vocabularies(model),
+    )
 
 
 def _vocabularies(model) -> tuple:

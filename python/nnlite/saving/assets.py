@@ -45,5 +45,5 @@ def load_assets(model, parts: dict[str, bytes], label: str) -> None:
                 owner.load_assets(folder)
             except (ValueError, OSError) as error:
                 raise ValueError(
-                    f"{label}: {type(owner).__name__} {getattr(owner, 'name', path)!r} cannot read its files {sorted(files)}: {error}. The file is damaged."
+                    f"{label}: {type(owner).__name__} {getattr(owner, 'name', path)!r} cannot read {sorted(files)}: {error}. The file is damaged."
                 ) from error

@@ -150,7 +150,9 @@ def _check(labels, label_mode, class_names, validation_split, subset, shuffle, s
     if labels not in ("inferred", None) if labels is None or isinstance(labels, str) else not isinstance(labels, (list, tuple)):
         raise ValueError(f'`labels` must be "inferred", None or a list of integers, one per file. Received: labels={labels!r}')
     if class_names is not None and labels != "inferred":
-        raise ValueError(f'`class_names` is used with labels="inferred" only. Received: class_names={class_names}, labels of type {type(labels).__name__}.')
+        raise ValueError(
+            f'`class_names` needs labels="inferred". Received: class_names={class_names}, labels of type {type(labels).__name__}.'
+        )
     if (validation_split is None) != (subset is None):
         raise ValueError(f"`validation_split` and `subset` belong together. Received: validation_split={validation_split}, subset={subset!r}.")
     if validation_split is not None and not 0 < validation_split < 1:
@@ -159,7 +161,7 @@ def _check(labels, label_mode, class_names, validation_split, subset, shuffle, s
         raise ValueError(f'`subset` must be "training", "validation" or "both". Received: subset={subset!r}')
     if validation_split is not None and shuffle and seed is None and subset != "both":
         raise ValueError(
-            "With `validation_split` and shuffle=True a `seed` is needed, so that the two parts do not overlap. Received: seed=None. Pass the same seed "
+            "With `validation_split` and shuffle=True a `seed` is needed, so that the parts do not overlap. Received: seed=None. Pass the same seed "
             "for both parts, or shuffle=False."
         )
 

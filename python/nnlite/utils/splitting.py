@@ -34,7 +34,9 @@ def split_dataset(dataset, left_size=None, right_size=None, shuffle=False, seed=
 
 
 def _elements(dataset) -> list:
-    if isinstance(dataset, np.ndarray) or (isinstance(dataset, (tuple, list, dict)) and all(hasattr(leaf, "shape") for leaf in tree.flatten(dataset))):
+    if isinstance(dataset, np.ndarray) or (
+        isinstance(dataset, (tuple, list, dict)) and all(hasattr(leaf, "shape") for leaf in tree.flatten(dataset))
+    ):
         dataset = Dataset.from_tensor_slices(tuple(dataset) if isinstance(dataset, list) else dataset)
     if not hasattr(dataset, "__iter__"):
         raise TypeError(f"split_dataset() takes arrays or an iterable of elements; received {dataset!r} of type {type(dataset).__name__}.")
@@ -61,7 +63,7 @@ def _sizes(total: int, left, right) -> tuple[int, int]:
         counts[1] = total - counts[0]
     if sum(counts) > total or 0 in counts:
         raise ValueError(
-            f"The parts of split_dataset() must fit into the {total} elements and must not be empty. Received: left_size={left!r}, right_size={right!r}, "
+            f"The parts of split_dataset() must fit into the {total} elements and not be empty. Received: left_size={left!r}, right_size={right!r}, "
             f"which makes {counts[0]} and {counts[1]}."
         )
     return counts[0], counts[1]
