@@ -20,7 +20,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).parent
-WORKLOADS = ("tiny_mlp", "mnist_mlp", "seed_cnn", "resnet20", "wide_conv", "mobilenet", "encoder")
+WORKLOADS = ("tiny_mlp", "mnist_mlp", "seed_cnn", "resnet20", "wide_conv", "mobilenet", "encoder", "imdb_lstm", "series_gru", "character_lstm")
 FIGURES = ("epoch_min", "first_epoch", "predict", "call1", "predict1", "rss_mb", "import")
 
 

@@ -109,7 +109,39 @@ def encoder():
     return model, torch.randn(256, 128, 256), labels(10, 256), 16, functional.cross_entropy, torch.optim.Adam
 
 
-WORKLOADS = {f.__name__: f for f in (tiny_mlp, mnist_mlp, seed_cnn, resnet20, wide_conv, mobilenet, encoder)}
+class Recurrent(nn.Module):
+    """Recurrent layers after an optional table of vectors, and a linear layer on the last step or on all of them."""
+
+    def __init__(self, cell, table, features, units, outputs, all_steps=False, **options):
+        super().__init__()
+        self.table = nn.Embedding(*table) if table else nn.Identity()
+        self.cell = cell(features, units, batch_first=True, **options)
+        self.head = nn.Linear(units * (2 if options.get("bidirectional") else 1), outputs)
+        self.all_steps = all_steps
+
+    def forward(self, x):
+        y, states = self.cell(self.table(x))
+        if self.all_steps:
+            return self.head(y).transpose(1, 2)
+        state = states[0] if isinstance(states, tuple) else states
+        return self.head(torch.cat(tuple(state[-2:]), -1) if self.cell.bidirectional else state[-1])
+
+
+def imdb_lstm():
+    model = Recurrent(nn.LSTM, (20000, 128), 128, 64, 1, num_layers=2, bidirectional=True)
+    return model, labels(20000, 640, 200), labels(2, 640, 1).float(), 32, functional.binary_cross_entropy_with_logits, torch.optim.Adam
+
+
+def series_gru():
+    return Recurrent(nn.GRU, None, 14, 64, 1, num_layers=2), torch.randn(2560, 120, 14), torch.randn(2560, 1), 128, functional.mse_loss, torch.optim.Adam
+
+
+def character_lstm():
+    model = Recurrent(nn.LSTM, (66, 64), 64, 128, 66, all_steps=True)
+    return model, labels(66, 1280, 100), labels(66, 1280, 100), 64, functional.cross_entropy, torch.optim.Adam
+
+
+WORKLOADS = {f.__name__: f for f in (tiny_mlp, mnist_mlp, seed_cnn, resnet20, wide_conv, mobilenet, encoder, imdb_lstm, series_gru, character_lstm)}
 
 
 def train_epoch(run, optimizer, loss_function, x, y, batch):
@@ -125,7 +157,7 @@ def train_epoch(run, optimizer, loss_function, x, y, batch):
         optimizer.step()
         loss.item()
         if loss_function is functional.cross_entropy:
-            (outputs.argmax(-1) == targets).float().mean().item()
+            (outputs.argmax(1) == targets).float().mean().item()
         else:
             ((outputs > 0).float() == targets).float().mean().item()
     return loss.item()

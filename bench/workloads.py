@@ -123,7 +123,31 @@ def encoder():
     return model, normal(256, 128, 256), labels(10, 256), 16
 
 
-WORKLOADS = {f.__name__: f for f in (tiny_mlp, mnist_mlp, seed_cnn, resnet20, wide_conv, mobilenet, encoder)}
+def imdb_lstm():
+    both, sizes = layers.Bidirectional, {"units": 64}
+    model = keras.Sequential([
+        keras.Input((200,), dtype="int32"), layers.Embedding(20000, 128), both(layers.LSTM(**sizes, return_sequences=True)), both(layers.LSTM(**sizes)),
+        layers.Dense(1, activation="sigmoid"),
+    ])
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    return model, labels(20000, 640, 200), labels(2, 640, 1), 32
+
+
+def series_gru():
+    model = keras.Sequential([keras.Input((120, 14)), layers.GRU(64, return_sequences=True), layers.GRU(64), layers.Dense(1)])
+    model.compile("adam", "mse")
+    return model, normal(2560, 120, 14), normal(2560, 1), 128
+
+
+def character_lstm():
+    model = keras.Sequential([
+        keras.Input((100,), dtype="int32"), layers.Embedding(66, 64), layers.LSTM(128, return_sequences=True), layers.Dense(66, activation="softmax"),
+    ])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model, labels(66, 1280, 100), labels(66, 1280, 100), 64
+
+
+WORKLOADS = {f.__name__: f for f in (tiny_mlp, mnist_mlp, seed_cnn, resnet20, wide_conv, mobilenet, encoder, imdb_lstm, series_gru, character_lstm)}
 
 
 class Clock(keras.callbacks.Callback):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
+
 from nnlite.graph.op import Traits, primitive, variadic
 from nnlite.graph.spec import FLOATS, Spec
 from nnlite.ops import _recurrent_formulas as formulas, matrix, movement, reduce
-from nnlite.ops._scalars import scalar
 from nnlite.ops._second_order import by_formula
+from nnlite.tensor import from_array
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "linear", "hard_sigmoid")
 
@@ -73,8 +75,10 @@ def _extras(name: str, extras, names: list, mask) -> tuple[dict, Spec | None]:
     return found, found.pop("mask", None)
 
 
+@functools.lru_cache(maxsize=64)
 def _zeros(spec: Spec):
-    return movement.broadcast_to(scalar(0.0, spec.dtype), shape=spec.shape)
+    """One tensor a spec, so that calls with it are the same call."""
+    return from_array(np.zeros(spec.shape, spec.dtype))
 
 
 def _or_zeros(gradient, spec: Spec):
