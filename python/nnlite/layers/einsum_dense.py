@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 
@@ -32,6 +33,7 @@ class _Plan:
     flat: int | None
 
 
+@functools.lru_cache(maxsize=256)
 def _plan(equation: str, bias_axes: str | None, input_shape: tuple, partial: tuple) -> _Plan:
     match = _FORM.fullmatch(equation.replace(" ", ""))
     if not match or bool(match[1]) != bool(match[5]) or bool(match[3]) != bool(match[7]) or (match[1] and match[3]):
