@@ -162,3 +162,32 @@ def test_large_convolutions_are_rounded_a_little_more():
     finally:
         nnlite.config.disable_exact_convolution()
     assert 0 < np.abs(fast - exact).max() < 2e-5 * exact.std()
+
+
+def test_layers_on_strings_come_first():
+    layers = nnlite.layers
+    inputs = nnlite.Input((2,))
+    behind = nnlite.Model(inputs, layers.Embedding(3, 2)(layers.Hashing(3)(layers.Rescaling(2.0)(inputs))))
+    with pytest.raises(TypeError, match="runs in Python on whole arrays and cannot be compiled"):
+        behind.predict(np.ones((2, 2)), verbose=0)
+
+    class Words(nnlite.Model):
+        def __init__(self):
+            super().__init__()
+            self.lookup = layers.StringLookup(vocabulary=["a"])
+            self.embed = layers.Embedding(2, 3)
+
+        def call(self, x):
+            return self.embed(self.lookup(x))
+
+    with pytest.raises(ValueError, match="must hold numbers.*StringLookup or TextVectorization"):
+        Words().predict(np.array(["a", "b"]), verbose=0)
+    words = nnlite.utils.Dataset.from_tensor_slices(np.array(["a", "b"])).batch(2).map(layers.StringLookup(vocabulary=["a"]))
+    assert nnlite.Sequential([layers.Embedding(2, 3)]).predict(words, verbose=0).shape == (2, 3)
+
+
+def test_random_crop_outside_of_training():
+    x = np.random.default_rng(0).uniform(size=(1, 8, 4, 1)).astype("float32")
+    crop = nnlite.layers.RandomCrop(2, 2)
+    expected = nnlite.ops.image.resize(x[:, 2:6], (2, 2))
+    np.testing.assert_allclose(crop(x, training=False), expected, rtol=1e-6)
