@@ -144,3 +144,15 @@ def test_a_broadcast_that_gives_the_shape_is_kept():
 
     (y,) = Plan(_graph(grown, Spec((5,), "float32"))).run([_random(5)])
     assert np.array_equal(y, np.broadcast_to(_random(5) * 2, (4, 5)))
+
+
+@pytest.mark.parametrize("axis", [(2,), (0, 1), (1, 2), (0, 1, 2)])
+def test_a_sum_that_keeps_its_axes_joins_the_chain_before_it(axis):
+    def normalized(x):
+        return x * ops.rsqrt(ops.sum(ops.square(x), axis=axis, keepdims=True) + 1.0)
+
+    graph = optimize(_graph(normalized, Spec((6, 5, 37), "float32")))
+    assert not any(step.op.name == "sum" for step in graph.nodes)
+    x = _random(6, 5, 37)
+    (y,) = Plan(_graph(normalized, Spec((6, 5, 37), "float32"))).run([x])
+    np.testing.assert_allclose(y, x / np.sqrt(np.square(x).sum(axis, keepdims=True) + 1), rtol=1e-5)

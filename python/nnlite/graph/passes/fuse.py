@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nnlite.graph.ir import Graph, Step
-from nnlite.graph.op import Op, Traits
+from nnlite.graph.op import REGISTRY, Op, Traits
 from nnlite.graph.passes.uses import END, producers, use_positions
 
 # A program's blocks must stay in the L1 cache beside each other.
@@ -38,8 +38,8 @@ def fuse_elementwise(graph: Graph) -> Graph:
         if group is None:
             nodes.append(step)
         elif position == group.members[-1]:
-            program, summed = _program(graph, uses, group)
-            nodes.append(program)
+            programs, summed = _program(graph, uses, group)
+            nodes += programs
             if summed is not None:
                 skip.add(summed)
     graph.nodes = nodes
@@ -86,7 +86,8 @@ def _external_inputs(graph: Graph, members) -> list[int]:
     return inputs
 
 
-def _program(graph: Graph, uses, group: _Group) -> tuple[Step, int | None]:
+def _program(graph: Graph, uses, group: _Group) -> tuple[list[Step], int | None]:
+    """The program of a group, with a view of its sum where axes are kept; and the position of the sum it has taken in, or None."""
     members = group.members
     inside = set(members)
     inputs = [v for v in _external_inputs(graph, members) if _immediate(graph, v) is None]
@@ -101,11 +102,22 @@ def _program(graph: Graph, uses, group: _Group) -> tuple[Step, int | None]:
     whole = any(graph.specs[value].shape == group.shape for value in inputs)
     summed = _following_sum(graph, uses, outputs) if whole else None
     attributes = writer.attributes(outputs)
+    scope = graph.nodes[members[-1]].scope
+    views: list[Step] = []
     if summed is not None:
-        outputs = list(graph.nodes[summed].outputs)
+        outputs, views = _sum_outputs(graph, graph.nodes[summed])
         attributes["reduce"] = "sum"
         attributes["reduce_axes"] = graph.nodes[summed].attributes["axes"]
-    return Step(PROGRAM, tuple(inputs), tuple(outputs), attributes, graph.nodes[members[-1]].scope), summed
+    return [Step(PROGRAM, tuple(inputs), tuple(outputs), attributes, scope), *views], summed
+
+
+def _sum_outputs(graph: Graph, step: Step) -> tuple[list[int], list[Step]]:
+    """Outputs of a program that sums as `step` does, which drops the summed axes, and the view that brings them back where `step` keeps them."""
+    if not step.attributes.get("keepdims"):
+        return list(step.outputs), []
+    kept = graph.specs[step.outputs[0]]
+    value = graph.new_value(kept.with_shape([dim for axis, dim in enumerate(kept.shape) if axis not in step.attributes["axes"]]))
+    return [value], [Step(REGISTRY["reshape"], (value,), step.outputs, {"shape": kept.shape}, step.scope)]
 
 
 def _following_sum(graph: Graph, uses, outputs) -> int | None:
@@ -114,7 +126,7 @@ def _following_sum(graph: Graph, uses, outputs) -> int | None:
         return None
     step = graph.nodes[uses[outputs[0]][0]]
     spec = graph.specs[outputs[0]]
-    if step.op.name != "sum" or spec.dtype not in ("float32", "float64") or graph.specs[step.outputs[0]].dtype != spec.dtype or step.attributes.get("keepdims"):
+    if step.op.name != "sum" or spec.dtype not in ("float32", "float64") or graph.specs[step.outputs[0]].dtype != spec.dtype:
         return None
     axes, rank = step.attributes["axes"], spec.rank
     leading, trailing = tuple(range(len(axes))), tuple(range(rank - len(axes), rank))
