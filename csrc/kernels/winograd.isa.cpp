@@ -187,7 +187,7 @@ NN_INLINE void transform_square_kernel(const float* w, int64_t tap_step, int par
   }
 }
 template <int taps>
-__attribute__((noinline)) void transform_kernel(bool line, const float* w, int64_t tap_step, int part, float* u, int64_t point_step) {
+__attribute__((noinline, noclone)) void transform_kernel(bool line, const float* w, int64_t tap_step, int part, float* u, int64_t point_step) {
   if (line) {
     transform_line_kernel<taps>(w, tap_step, part, u, point_step);
   } else {

@@ -112,8 +112,8 @@ struct GradientTransform {
 
 // Transforms tiles [begin, end) of a batch, channels [channel, channel_end).
 template <int kPatch, class Transform>
-void transform_images(const WinogradImage& image, const WinogradGrid& grid, const float* x, int64_t channel, int64_t channel_end, int64_t begin,
-                      int64_t end, TransformedTiles to) {
+__attribute__((noinline, noclone)) void transform_images(const WinogradImage& image, const WinogradGrid& grid, const float* x, int64_t channel,
+                                                         int64_t channel_end, int64_t begin, int64_t end, TransformedTiles to) {
   alignas(64) float columns[kWinogradRunColumns * kSide * kLanes];
   for (int64_t tile = begin; tile < end;) {
     const Run run = find_run(grid, tile, end);
