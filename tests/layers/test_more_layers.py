@@ -119,3 +119,27 @@ def test_reversible_embedding():
 def test_errors(make, text):
     with pytest.raises(ValueError, match=text):
         make()
+
+
+WAVE = (np.sin(np.arange(64) * 0.3) + 0.2 * np.cos(np.arange(64))).astype("float32")
+
+
+def test_mel_spectrogram():
+    layer = layers.MelSpectrogram(fft_length=16, sequence_stride=8, sampling_rate=100, num_mel_bins=4, min_freq=2.0)
+    y = layer(WAVE).numpy()
+    assert y.shape == (4, 9) == layer.compute_output_shape((64,))
+    close(y[0], [2.1491, 9.9948, 10.5638, 10.2998, 9.513, 9.0386, 8.9722, 8.6605, 8.0746])
+    close(y[3], [-13.4489, -36.9527, -37.6718, -36.8975, -37.0204, -41.5982, -46.5898, -48.163, -14.9613], atol=2e-2)
+    arguments = dict(sequence_length=12, max_freq=40.0, power_to_db=False, mag_exp=1.0)
+    magnitudes = layers.MelSpectrogram(fft_length=16, sequence_stride=8, sampling_rate=100, num_mel_bins=4, min_freq=2.0, **arguments)
+    close(magnitudes(WAVE[None])[0, 1], [0.4046, 1.4263, 1.4912, 1.4922, 1.3609, 1.0615, 0.7872, 0.6836, 1.7391])
+    floor = layers.MelSpectrogram(fft_length=16, sequence_stride=8, sampling_rate=100, num_mel_bins=4, min_freq=2.0, top_db=3.0, ref_power=2.0)
+    close(floor(WAVE[None])[0, 0], [4.5535, 6.9845, 7.5535, 7.2895, 6.5027, 6.0283, 5.9619, 5.6502, 5.0644])
+    assert layers.MelSpectrogram()(nnlite.Input((16000,))).shape == (None, 128, 32)
+    assert layers.MelSpectrogram.from_config(layer.get_config()).get_config() == layer.get_config()
+    both = layer(np.stack([WAVE, 100 * WAVE])).numpy()
+    np.testing.assert_allclose(both[0], y, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match="0 <= min_freq < max_freq. Received: min_freq=20.0, max_freq=10.0"):
+        layers.MelSpectrogram(max_freq=10.0)
+    with pytest.raises(ValueError, match=r"waveforms \[time\] or \[batch, time\]; received shape \(1, 2, 3\)"):
+        layer(np.ones((1, 2, 3)))

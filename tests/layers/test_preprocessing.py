@@ -166,3 +166,19 @@ def test_models_inside_models_of_strings():
     nested.compile("sgd", "mse")
     with pytest.raises(ValueError, match="takes strings, so it runs before everything that is compiled, and its 1 trainable weights"):
         nested.fit(np.array([["a"]]), np.zeros((1, 1, 2)), verbose=0)
+
+
+def test_normalization_inside_a_sequential_model_adapts_to_pictures_in_parts(monkeypatch):
+    from nnlite.layers import feature_normalization
+
+    pictures = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3)).astype("uint8")
+    monkeypatch.setattr(feature_normalization, "_CHUNK", 8 * 8 * 3 * 7)
+    augment = nnlite.Sequential([nnlite.layers.Normalization(), nnlite.layers.Resizing(6, 6), nnlite.layers.RandomFlip("horizontal")])
+    augment.layers[0].adapt(pictures)
+    np.testing.assert_allclose(augment.layers[0].get_weights()[0], pictures.mean((0, 1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(augment.layers[0].get_weights()[1], pictures.var((0, 1, 2), dtype="float64"), rtol=1e-6)
+    inputs = nnlite.Input((8, 8, 3))
+    model = nnlite.Model(inputs, nnlite.layers.Dense(2)(nnlite.layers.GlobalAveragePooling2D()(augment(inputs))))
+    model.compile("sgd", "mse")
+    assert np.isfinite(model.fit(pictures, np.ones((30, 2)), verbose=0).history["loss"][0])
+    assert model.predict(pictures, verbose=0).shape == (30, 2)

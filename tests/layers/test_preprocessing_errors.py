@@ -127,6 +127,7 @@ CASES = {
     "axis range": (lambda: layers.Normalization(axis=3).build((None, 3)), r"in the range \[-2, 2\).*Received: axis=\(3,\)"),
     "axis size": (lambda: layers.Normalization().build((None, None)), r"axis 1 of the input shape \(None, None\) is None"),
     "fixed mean": (lambda: layers.Normalization(mean=1.0, variance=2.0).adapt([1.0]), r"made with mean=1.0 and variance=2.0"),
+    "no data": (lambda: layers.Normalization().adapt(np.ones((0, 3))), r"was given no data: an array of shape \(0, 3\)"),
     "other data": (
         lambda: adapted(layers.Normalization(), np.ones((2, 3))).adapt(np.ones((2, 4))),
         r"built for inputs \(1, 3\).* data of shape \(2, 4\)",

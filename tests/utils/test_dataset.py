@@ -58,7 +58,7 @@ def test_cache_makes_elements_once():
 def test_map_takes_layers():
     data = Dataset.from_tensor_slices((np.ones((4, 2), "float32"), np.zeros(4))).batch(2).map(lambda x, y: (nnlite.layers.Rescaling(3.0)(x), y))
     x, y = next(iter(data))
-    assert type(x) is np.ndarray and (x == 3).all()
+    assert type(x.numpy()) is np.ndarray and (x[0].numpy() == 3).all()
     model = nnlite.Sequential([nnlite.layers.Dense(1)])
     model.compile("sgd", "mse")
     assert len(model.fit(data, validation_data=data, epochs=2, verbose=0).history["val_loss"]) == 2

@@ -103,6 +103,7 @@ _LAZY = {
     "HashedCrossing": "hashing",
     "Hashing": "hashing",
     "IntegerLookup": "integer_lookup",
+    "MelSpectrogram": "mel_spectrogram",
     "MixUp": "mixing",
     "Normalization": "feature_normalization",
     "Pipeline": "rand_augment",

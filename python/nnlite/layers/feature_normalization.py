@@ -11,6 +11,9 @@ from nnlite.layers.layer import Layer
 from nnlite.tensor import Tensor
 from nnlite.utils.dataset import batches_of
 
+# Numbers that are summed up in float64 at once.
+_CHUNK = 1 << 20
+
 
 class Normalization(Layer):
     """(inputs - mean) / sqrt(variance), per position of the kept axes.
@@ -105,7 +108,7 @@ class Normalization(Layer):
 
     def update_state(self, data) -> None:
         """Adds a batch: means and variances of parts combine exactly."""
-        x = np.asarray(data.numpy() if hasattr(data, "numpy") else data, "float64")
+        x = np.asarray(data.numpy() if hasattr(data, "numpy") else data)
         if not self.built:
             self.build(x.shape)
         elif any(self._broadcast[a] != x.shape[a] for a in self._kept) or x.ndim != len(self._broadcast):
@@ -113,6 +116,17 @@ class Normalization(Layer):
                 f"Normalization {self.name!r} was built for inputs {self._broadcast} (1 stands for any size), but adapt() was given data of shape "
                 f"{x.shape}. Make a new layer for other data."
             )
+        if not x.size:
+            raise ValueError(f"adapt() of Normalization {self.name!r} was given no data: an array of shape {x.shape}. Check how it was loaded.")
+        if x.ndim == 0 or 0 in self._kept:
+            self._add(np.asarray(x, "float64"))
+            return
+        rows = max(1, _CHUNK // x[:1].size)
+        for i in range(0, len(x), rows):
+            self._add(np.asarray(x[i : i + rows], "float64"))
+
+    def _add(self, x: np.ndarray) -> None:
+        """Adds the mean and variance of a part."""
         axes = tuple(a for a in range(x.ndim) if a not in self._kept)
         count = int(np.prod([x.shape[a] for a in axes])) if axes else 1
         mean, variance = x.mean(axis=axes), x.var(axis=axes)

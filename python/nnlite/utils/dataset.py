@@ -10,9 +10,18 @@ import numpy as np
 from nnlite import tree
 
 
+class DataArray(np.ndarray):
+    """A numpy array that scripts written for tensors can ask for `.numpy()`."""
+
+    def numpy(self) -> np.ndarray:
+        """The same values as a plain array."""
+        return self.view(np.ndarray)
+
+
 class Dataset:
     """Elements (arrays, or tuples and dicts of arrays) that a function makes afresh for every pass.
 
+    Arrays are numpy arrays with a method `numpy()`, so that scripts written for tensors run.
     `fit`, `evaluate` and `predict` take a dataset whose elements are batches; layers' `adapt` takes any.
 
     Args:
@@ -60,7 +69,7 @@ class Dataset:
         return derived
 
     def __iter__(self):
-        return iter(self._iterate())
+        return (tree.map_structure(_with_numpy, element) for element in self._iterate())
 
     def __len__(self) -> int:
         if self._length is None:
@@ -241,6 +250,10 @@ def _array(value) -> np.ndarray:
 
 def _numpy(value):
     return value.numpy() if hasattr(value, "numpy") else value
+
+
+def _with_numpy(value):
+    return value.view(DataArray) if type(value) is np.ndarray else value
 
 
 def _stack(parts) -> np.ndarray:

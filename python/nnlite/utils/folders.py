@@ -150,9 +150,7 @@ def _check(labels, label_mode, class_names, validation_split, subset, shuffle, s
     if labels not in ("inferred", None) if labels is None or isinstance(labels, str) else not isinstance(labels, (list, tuple)):
         raise ValueError(f'`labels` must be "inferred", None or a list of integers, one per file. Received: labels={labels!r}')
     if class_names is not None and labels != "inferred":
-        raise ValueError(
-            f'`class_names` needs labels="inferred". Received: class_names={class_names}, labels of type {type(labels).__name__}.'
-        )
+        raise ValueError(f'`class_names` needs labels="inferred". Received: class_names={class_names}, labels of type {type(labels).__name__}.')
     if (validation_split is None) != (subset is None):
         raise ValueError(f"`validation_split` and `subset` belong together. Received: validation_split={validation_split}, subset={subset!r}.")
     if validation_split is not None and not 0 < validation_split < 1:
