@@ -26,7 +26,8 @@ struct GradWork {
     dqueries = dscores + rows * plan.score_ld;
   }
   static size_t bytes(const AttentionPlan& plan) {
-    const int64_t a_key = plan.size + plan.value_size + 2 * plan.size_ld + plan.value_ld, a_row = 2 * plan.size_ld + plan.value_ld + 2 * plan.score_ld;
+    const int64_t a_key = plan.size + plan.value_size + 2 * plan.size_ld + plan.value_ld;
+    const int64_t a_row = 2 * plan.size_ld + plan.value_ld + 2 * plan.score_ld;
     return static_cast<size_t>(plan.key_rows * a_key + (plan.query_rows + kAttentionSpareRows) * a_row) * sizeof(T);
   }
 };
@@ -82,8 +83,8 @@ void look_back(const AttentionPlan& plan, const StepArgs& args, const RowBlock<T
   copy_rows(dy, y_step, rows, plan.value_size, T(1), work.dy, plan.value_ld);
   attention::multiply(P{work.queries, plan.size_ld, 1, work.keys_t, kAttentionPanel, kAttentionPanel * plan.size, work.weights, plan.score_ld, rows,
                         padded, plan.size, false});
-  attention::multiply(P{work.dy, plan.value_ld, 1, work.values_t, kAttentionPanel, kAttentionPanel * plan.value_size, work.dscores, plan.score_ld, rows,
-                        padded, plan.value_size, false});
+  attention::multiply(P{work.dy, plan.value_ld, 1, work.values_t, kAttentionPanel, kAttentionPanel * plan.value_size, work.dscores, plan.score_ld,
+                        rows, padded, plan.value_size, false});
   for (int64_t i = 0; i < rows; ++i) {
     T* weights = work.weights + i * plan.score_ld;
     finish_scores(plan, block, i, first_key, keys, weights);

@@ -59,7 +59,9 @@ void plan_shapes(const Prepare& prepare, int first_extra, AttentionPlan* plan) {
   plan->sources = v.dims[1];
   plan->key_heads = v.dims[2];
   plan->value_size = v.dims[3];
-  if (plan->sources < 1 || plan->size < 1 || plan->value_size < 1) prepare.fail("there must be at least one source, and heads of at least one number");
+  if (plan->sources < 1 || plan->size < 1 || plan->value_size < 1) {
+    prepare.fail("there must be at least one source, and heads of at least one number");
+  }
   if (plan->key_heads < 1 || plan->heads % plan->key_heads) {
     prepare.fail("the number of heads, %lld, must be a multiple of that of the keys, %lld", static_cast<long long>(plan->heads),
                  static_cast<long long>(plan->key_heads));
@@ -111,7 +113,8 @@ void plan_attention(Prepare& prepare, bool gradient, int first_extra, AttentionP
     require_rows(prepare, "largest", prepare.output(1), *plan, dtype);
     require_rows(prepare, "total", prepare.output(2), *plan, dtype);
   }
-  const double scores = static_cast<double>(plan->batch * plan->heads * plan->targets) * static_cast<double>(plan->sources) * (plan->causal ? 0.5 : 1.0);
+  const double rows = static_cast<double>(plan->batch * plan->heads * plan->targets);
+  const double scores = rows * static_cast<double>(plan->sources) * (plan->causal ? 0.5 : 1.0);
   const double sizes = static_cast<double>(gradient ? 6 * plan->size + 4 * plan->value_size : 2 * (plan->size + plan->value_size));
   prepare.set_cost(scores * (sizes + 25.0));
   prepare.add_phase(plan->chunks);

@@ -54,6 +54,12 @@ bool all_rows_look(const RowBlock<T>& block, int64_t sources) {
   return true;
 }
 
+// Where the rows of a block start in an optional input.
+template <class T>
+NN_INLINE int64_t first_row(const AttentionExtra& extra, const RowBlock<T>& block) {
+  return block.batch * extra.batch + block.head * extra.head + block.first * extra.target;
+}
+
 // The rows of block `index` of a key head: its heads one after the other, blocks of targets within.
 template <class T>
 RowBlock<T> find_rows(const AttentionPlan& plan, const StepArgs& args, int64_t batch, int64_t key_head, int64_t index) {
@@ -66,12 +72,11 @@ RowBlock<T> find_rows(const AttentionPlan& plan, const StepArgs& args, int64_t b
   block.rows = plan.targets * (part + 1) / plan.query_blocks - block.first;
   if (plan.bias.input >= 0) {
     block.bias_step = plan.bias.target;
-    block.bias = static_cast<const T*>(args.in[plan.bias.input]) + batch * plan.bias.batch + block.head * plan.bias.head + block.first * plan.bias.target;
+    block.bias = static_cast<const T*>(args.in[plan.bias.input]) + first_row(plan.bias, block);
   }
   if (plan.mask.input >= 0) {
     block.mask_step = plan.mask.target;
-    block.mask =
-        static_cast<const uint8_t*>(args.in[plan.mask.input]) + batch * plan.mask.batch + block.head * plan.mask.head + block.first * plan.mask.target;
+    block.mask = static_cast<const uint8_t*>(args.in[plan.mask.input]) + first_row(plan.mask, block);
   }
   block.end_key = plan.causal && all_rows_look(block, plan.sources) ? least(block.first + block.rows, plan.sources) : plan.sources;
   return block;

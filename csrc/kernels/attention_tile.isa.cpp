@@ -16,7 +16,8 @@ struct Tiles {
   TileFunction<T> rows[3];  // of kLeastRows, kLeastRows + 1, ...
 };
 
-#define NN_ATTENTION_TILES(T, vectors) {vectors * Piece<T>::kLanes, {run_tile<T, 4, vectors, false>, run_tile<T, 5, vectors, false>, run_tile<T, 6, vectors, false>}}
+#define NN_ATTENTION_TILES(T, vectors) \
+  {vectors * Piece<T>::kLanes, {run_tile<T, 4, vectors, false>, run_tile<T, 5, vectors, false>, run_tile<T, 6, vectors, false>}}
 #define NN_ATTENTION_FOUR(T, vectors) {vectors * Piece<T>::kLanes, {run_tile<T, 4, vectors, false>, nullptr, nullptr}}
 
 constexpr int64_t kLeastRows = 4;

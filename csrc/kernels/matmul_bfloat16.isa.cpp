@@ -73,7 +73,10 @@ void pack_transposed_panel(const uint16_t* from, int64_t step, int64_t k, int64_
     return;
   }
   pack_transposed(reinterpret_cast<const float*>(from), step / 2, reinterpret_cast<float*>(to), kGroupPanel, columns, groups);
-  for (int64_t i = 0; i < groups * kGroupPanel; i += 16) store_words(to + i, shift_left<16>(load_words(to + i)) | shift_right<16>(load_words(to + i)));
+  for (int64_t i = 0; i < groups * kGroupPanel; i += 16) {
+    const Vec<int32_t> pairs = load_words(to + i);
+    store_words(to + i, shift_left<16>(pairs) | shift_right<16>(pairs));
+  }
 }
 
 void pack_chunk(const PairPlan& plan, int64_t chunk, const StepArgs& args, uint32_t* a, uint32_t* b) {

@@ -139,7 +139,8 @@ void prepare_int8(Prepare& prepare) {
   const Spec& b = prepare.input(1);
   const Spec& c = prepare.output(0);
   if ((a.dtype != DType::kUInt8 && a.dtype != DType::kInt8) || b.dtype != DType::kInt8 || c.dtype != DType::kInt32) {
-    prepare.fail("takes uint8 or int8 times int8 and gives int32, but has %s, %s and %s", dtype_name(a.dtype), dtype_name(b.dtype), dtype_name(c.dtype));
+    prepare.fail("takes uint8 or int8 times int8 and gives int32, but has %s, %s and %s", dtype_name(a.dtype), dtype_name(b.dtype),
+                 dtype_name(c.dtype));
   }
   if (a.rank < 2 || b.rank != 2 || c.rank != a.rank || a.dim(-1) != b.dims[0]) {
     prepare.fail("a must be [..., M, K] and b [K, N]; the last axis of a has %lld, the first of b %lld elements", static_cast<long long>(a.dim(-1)),

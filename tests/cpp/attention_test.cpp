@@ -32,7 +32,10 @@ class Problem {
   }
 
   Attributes attributes() const {
-    return {{"scale", kScale}, {"causal", int64_t{options_.causal}}, {"bias", int64_t{!options_.bias.empty()}}, {"mask", int64_t{!options_.mask.empty()}}};
+    return {{"scale", kScale},
+            {"causal", int64_t{options_.causal}},
+            {"bias", int64_t{!options_.bias.empty()}},
+            {"mask", int64_t{!options_.mask.empty()}}};
   }
   std::vector<Spec> output_specs() const {
     const Spec rows = spec({s.batch, s.heads, s.targets});
@@ -167,7 +170,8 @@ TEST(attention_with_masks_and_biases) {
   const Shape shape = {2, 7, 21, 4, 2, 6, 5};
   for (const bool causal : {false, true}) {
     expect_right(shape, {causal});
-    for (const std::vector<int64_t>& dims : std::vector<std::vector<int64_t>>{{1, 1, 1, 21}, {2, 1, 1, 21}, {2, 4, 7, 21}, {1, 4, 7, 21}, {1, 1, 7, 21}}) {
+    const std::vector<std::vector<int64_t>> shapes = {{1, 1, 1, 21}, {2, 1, 1, 21}, {2, 4, 7, 21}, {1, 4, 7, 21}, {1, 1, 7, 21}};
+    for (const std::vector<int64_t>& dims : shapes) {
       expect_right(shape, {causal, dims, {}});
       expect_right(shape, {causal, {}, dims});
       expect_right(shape, {causal, dims, dims});
@@ -235,7 +239,8 @@ TEST(attention_refuses_what_does_not_fit) {
   const Attributes masked = {{"scale", 1.0}, {"mask", int64_t{1}}};
   EXPECT_THROWS(run_kernel("attention", {q, k, v}, specs, masked), std::invalid_argument, "one more input");
   EXPECT_THROWS(run_kernel("attention", {q, k, v, random_buffer({1, 1, 1, 6})}, specs, masked), std::invalid_argument, "mask must be bool");
-  EXPECT_THROWS(run_kernel("attention", {q, k, v, random_buffer(make_spec({1, 1, 2, 6}, DType::kBool))}, specs, masked), std::invalid_argument, "broadcast");
+  const Buffer odd_mask = random_buffer(make_spec({1, 1, 2, 6}, DType::kBool));
+  EXPECT_THROWS(run_kernel("attention", {q, k, v, odd_mask}, specs, masked), std::invalid_argument, "broadcast");
 }
 
 }  // namespace

@@ -26,7 +26,10 @@ void expect_exact(int64_t m, int64_t k, int64_t n, DType dtype) {
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; ++j) {
       int64_t sum = 0;
-      for (int64_t p = 0; p < k; ++p) sum += (dtype == DType::kInt8 ? a.at<int8_t>(i * k + p) : a.at<uint8_t>(i * k + p)) * b.at<int8_t>(p * n + j);
+      for (int64_t p = 0; p < k; ++p) {
+        const int left = dtype == DType::kInt8 ? a.at<int8_t>(i * k + p) : a.at<uint8_t>(i * k + p);
+        sum += left * b.at<int8_t>(p * n + j);
+      }
       if (c.at<int32_t>(i * n + j) != sum) {
         report_failure(__FILE__, __LINE__, "m=" + show(m) + " k=" + show(k) + " n=" + show(n) + ": " + show(c.at<int32_t>(i * n + j)) + " != " + show(sum));
         return;
@@ -48,7 +51,8 @@ TEST(matmul_int8_is_exact) {
 
 TEST(matmul_int8_of_extremes_does_not_saturate) {
   const Buffer a(make_spec({1, 4}, DType::kUInt8), {uint8_t{255}, uint8_t{255}, uint8_t{255}, uint8_t{255}});
-  const Buffer b(make_spec({4, 2}, DType::kInt8), {int8_t{-128}, int8_t{127}, int8_t{-128}, int8_t{127}, int8_t{-128}, int8_t{127}, int8_t{-128}, int8_t{127}});
+  const int8_t low = -128, high = 127;
+  const Buffer b(make_spec({4, 2}, DType::kInt8), {low, high, low, high, low, high, low, high});
   const Buffer c = run_every_way("matmul_int8", {a, b}, {make_spec({1, 2}, DType::kInt32)})[0];
   EXPECT_EQ(c.at<int32_t>(0), -130560);
   EXPECT_EQ(c.at<int32_t>(1), 129540);

@@ -1,4 +1,4 @@
-"""Cases of attention layers and EinsumDense, shared by the script that asks Keras and by the tests: made in either library, with the same weights and inputs."""
+"""Cases of attention layers and EinsumDense, shared by the script that asks Keras and by the tests: the same weights and inputs in either library."""
 
 from __future__ import annotations
 
@@ -102,6 +102,14 @@ CASES = [
     Case("MultiHeadAttention", [(2, 3, 4, 5), (2, 3, 4, 5)], **HEADS, attention_axes=(2,), output_shape=(2, 3), tag="rows"),
     Case("GroupQueryAttention", [Q, V], **GROUPS),
     Case("GroupQueryAttention", [Q, Q], **GROUPS, use_bias=False, tag="causal", call={"use_causal_mask": True}),
-    Case("GroupQueryAttention", [Q, V], **GROUPS, use_gate=True, tag="scores", masks={"attention_mask": (2, 4, 7)}, call={"return_attention_scores": True}),
+    Case(
+        "GroupQueryAttention",
+        [Q, V],
+        **GROUPS,
+        use_gate=True,
+        tag="scores",
+        masks={"attention_mask": (2, 4, 7)},
+        call={"return_attention_scores": True},
+    ),
     Case("GroupQueryAttention", [Q, Q], **GROUPS, sliding_window=2, tag="window", masks={"value_mask": (2, 4)}),
 ]

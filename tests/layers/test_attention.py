@@ -1,4 +1,4 @@
-"""Attention layers and EinsumDense: values, gradients, configs, weights and files against Keras; masks, seeds, fused and unfused forms against each other."""
+"""Attention layers and EinsumDense: values, gradients, configs, weights and files against Keras; masks, seeds, fused and unfused forms."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from nnlite import GradientTape, layers, ops
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))
-from attention_cases import CASES  # noqa: E402
+from attention_cases import CASES
 
 VALUES = np.load(GOLDEN / "attention.npz")
 FACTS = json.loads((GOLDEN / "attention.json").read_text())
-TOLERANCE = {"float32": dict(rtol=3e-5, atol=3e-5), "float64": dict(rtol=3e-7, atol=3e-7)}
+TOLERANCE = {"float32": {"rtol": 3e-5, "atol": 3e-5}, "float64": {"rtol": 3e-7, "atol": 3e-7}}
 
 all_cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 

@@ -10,7 +10,22 @@ import importlib
 
 from .case import Case
 
-FAMILIES = ("elementwise", "reduce", "movement", "matrix", "conv2d", "pool", "softmaxes", "norms", "index", "random_ops", "optimizer", "packing", "attention", "recurrent")
+FAMILIES = (
+    "elementwise",
+    "reduce",
+    "movement",
+    "matrix",
+    "conv2d",
+    "pool",
+    "softmaxes",
+    "norms",
+    "index",
+    "random_ops",
+    "optimizer",
+    "packing",
+    "attention",
+    "recurrent",
+)
 
 
 def all_cases() -> list[Case]:

@@ -37,7 +37,9 @@ class _Plan:
 def _plan(equation: str, bias_axes: str | None, input_shape: tuple, partial: tuple) -> _Plan:
     match = _FORM.fullmatch(equation.replace(" ", ""))
     if not match or bool(match[1]) != bool(match[5]) or bool(match[3]) != bool(match[7]) or (match[1] and match[3]):
-        raise ValueError(f"Invalid einsum equation {equation!r}. Equations must be of the form X,Y->Z, ...X,Y->...Z or X...,Y->Z... with letters X, Y, Z.")
+        raise ValueError(
+            f"Invalid einsum equation {equation!r}. Equations must be of the form X,Y->Z, ...X,Y->...Z or X...,Y->Z... with letters X, Y, Z."
+        )
     before, inputs, _, kernel, _, outputs, after = match.groups()
     elided = len(input_shape) - len(inputs)
     if elided < 0 or (elided and not before and not after):
@@ -56,8 +58,8 @@ def _plan(equation: str, bias_axes: str | None, input_shape: tuple, partial: tup
     for i, letter in enumerate(out_letters):
         if letter in sizes and None not in (output_shape[i], sizes[letter]) and output_shape[i] != sizes[letter]:
             raise ValueError(
-                f"The axis {letter!r} of {equation!r} must have one size: it is {sizes[letter]} in input_shape={input_shape} and {output_shape[i]} in "
-                f"output_shape={partial}."
+                f"The axis {letter!r} of {equation!r} must have one size: it is {sizes[letter]} in input_shape={input_shape} and "
+                f"{output_shape[i]} in output_shape={partial}."
             )
         if letter not in sizes and letter not in kernel:
             raise ValueError(f"The axis {letter!r} of the output of {equation!r} is neither in the input nor in the kernel.")

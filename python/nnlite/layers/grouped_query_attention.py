@@ -110,9 +110,7 @@ class GroupedQueryAttention(_Heads):
         )
         return EinsumDense(equation, output_shape=output_shape, bias_axes=bias_axes if self.use_bias else None, name=name, **more, **common)
 
-    def _compute_attention(
-        self, query, key, value, attention_mask=None, training=None, return_attention_scores=False, use_causal_mask=False
-    ):
+    def _compute_attention(self, query, key, value, attention_mask=None, training=None, return_attention_scores=False, use_causal_mask=False):
         """(outputs [batch, targets, query heads, head_dim], scores or None) of projected inputs. A subclass may override it."""
         self._refuse_scores_of_flash(return_attention_scores)
         scale = 1.0 / math.sqrt(self.head_dim)

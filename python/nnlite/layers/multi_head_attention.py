@@ -227,9 +227,7 @@ class MultiHeadAttention(_Heads):
         self._softmax = Softmax(axis=tuple(range(len(scores) - count, len(scores))), dtype=self.dtype_policy)
         self._dropout_layer = Dropout(self._rate, dtype=self.dtype_policy, seed=self.seed)
 
-    def _compute_attention(
-        self, query, key, value, attention_mask=None, training=None, return_attention_scores=False, use_causal_mask=False
-    ):
+    def _compute_attention(self, query, key, value, attention_mask=None, training=None, return_attention_scores=False, use_causal_mask=False):
         """(outputs [batch, targets, heads, value_dim], scores or None) of projected inputs. A subclass may override it."""
         self._refuse_scores_of_flash(return_attention_scores)
         scale, axes = 1.0 / math.sqrt(self.key_dim), self.attention_axes

@@ -8,7 +8,8 @@ import numpy as np
 
 from nnlite.graph.op import Traits, primitive, variadic
 from nnlite.graph.spec import FLOATS, Spec
-from nnlite.ops import elementwise as e, matrix, movement, reduce, softmaxes
+from nnlite.ops import elementwise as e
+from nnlite.ops import matrix, movement, reduce, softmaxes
 from nnlite.ops._convert import all_same, to_bool, to_tensor
 from nnlite.ops._public import public
 from nnlite.ops._scalars import scalar
