@@ -116,6 +116,8 @@ class Sequential(Model):
         return isinstance(first, InputLayer) and first.dtype == "string"
 
     def _encoded(self, x):
+        if self.__dict__.get("_has_host") is False:
+            return x
         if self._functional_name is None and self._layers and getattr(self._layers[0], "_runs_on_host", False) and hasattr(x, "shape"):
             self.build((None, *x.shape[1:]))
         return super()._encoded(x)
