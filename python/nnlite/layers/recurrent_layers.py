@@ -66,9 +66,11 @@ class _BuiltIn(RNN):
 
     def _projected(self, sequences, bias):
         """sequences @ kernel + bias, [batch, steps, gates * units]."""
-        dtype = sequences.dtype
-        x = ops.matmul(sequences, ops.convert_to_tensor(self.cell.kernel, dtype=dtype))
-        return x if bias is None else x + ops.convert_to_tensor(bias, dtype=dtype)
+        dtype, (batch, steps, features) = sequences.dtype, sequences.shape
+        # As one matrix of rows: then the bias is added where the product is made.
+        x = ops.matmul(ops.reshape(sequences, (batch * steps, features)), ops.convert_to_tensor(self.cell.kernel, dtype=dtype))
+        x = x if bias is None else x + ops.convert_to_tensor(bias, dtype=dtype)
+        return ops.reshape(x, (batch, steps, x.shape[-1]))
 
     def _recurrent(self, sequences):
         return ops.convert_to_tensor(self.cell.recurrent_kernel, dtype=sequences.dtype)
