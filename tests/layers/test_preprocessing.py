@@ -182,3 +182,39 @@ def test_normalization_inside_a_sequential_model_adapts_to_pictures_in_parts(mon
     model.compile("sgd", "mse")
     assert np.isfinite(model.fit(pictures, np.ones((30, 2)), verbose=0).history["loss"][0])
     assert model.predict(pictures, verbose=0).shape == (30, 2)
+
+
+@pytest.mark.parametrize("x", [np.array([["a", "b"], ["c", "a"]]), np.array([[1, 2], [3, 1]])], ids=["strings", "integers"])
+@pytest.mark.parametrize("use", ["fit", "predict", "call"])
+def test_sequential_models_that_begin_with_hashing_learn_their_input_from_the_data(x, use):
+    hashing = nnlite.layers.Hashing(5, output_mode="multi_hot")
+    expected = hashing(x).numpy()
+    dense = nnlite.layers.Dense(2)
+    model = nnlite.Sequential([nnlite.layers.Hashing(5, output_mode="multi_hot"), dense])
+    model.compile(nnlite.optimizers.SGD(0.0), "mse")
+    if use == "fit":
+        model.fit(x, np.ones((2, 2)), verbose=0)
+    found = model(x).numpy() if use == "call" else model.predict(x, verbose=0)
+    np.testing.assert_allclose(found, dense(expected).numpy(), rtol=1e-6)
+    assert model.input_shape == (None, 2)
+
+
+def test_strings_in_a_training_loop_of_ones_own():
+    model = text_model(output_sequence_length=3)
+    with nnlite.GradientTape() as tape:
+        loss = nnlite.ops.mean(nnlite.ops.square(model(TEXTS[:4, None], training=True) - 1.0))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    assert all(np.isfinite(np.asarray(gradient)).all() for gradient in gradients)
+
+    class Doubled(nnlite.Model):
+        def train_step(self, data):
+            x, y = data
+            with nnlite.GradientTape() as tape:
+                loss = nnlite.ops.mean(nnlite.ops.square(self(x, training=True)[:, 0] - y))
+            self.optimizer.apply_gradients(zip(tape.gradient(loss, self.trainable_variables), self.trainable_variables))
+            return {"loss": loss}
+
+    own = Doubled(model.input, model.output)
+    own.compile(nnlite.optimizers.Adam(0.05))
+    losses = own.fit(TEXTS, LABELS, epochs=8, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]

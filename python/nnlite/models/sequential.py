@@ -119,8 +119,16 @@ class Sequential(Model):
         if self.__dict__.get("_has_host") is False:
             return x
         if self._functional_name is None and self._layers and getattr(self._layers[0], "_runs_on_host", False) and hasattr(x, "shape"):
+            self._declare_host_input(x)
             self.build((None, *x.shape[1:]))
         return super()._encoded(x)
+
+    def _declare_host_input(self, x) -> None:
+        """Before a first layer that runs in Python, the data says whether the input is strings or integers."""
+        first = self._layers[0] if self._layers else None
+        kind = getattr(getattr(x, "dtype", None), "kind", "f")
+        if getattr(first, "_runs_on_host", False) and not isinstance(first, InputLayer) and kind in "OUSiub":
+            self._layers.insert(0, InputLayer(batch_shape=(None, *x.shape[1:]), dtype="int64" if kind in "iub" else "string"))
 
     def _forget_graph(self) -> None:
         self.__dict__.update(built=False, _has_host=None, _functional_model=None, _functional_name=None, _locked=False)
@@ -191,6 +199,7 @@ class Sequential(Model):
             raise ValueError(f"Sequential model {self.name!r} cannot be built because it has no layers. Call `model.add(layer)`.")
         shape = tuple(shape)
         shape = (None, *shape[1:]) if calls.inferring else shape
+        self._declare_host_input(inputs)
         self.build(shape)
         if not self.built:  # no graph could be made: the layers build themselves one by one
             super()._finish_build({"input_shape": shape})
