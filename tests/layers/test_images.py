@@ -195,6 +195,20 @@ def test_augmentation_in_a_model_trains_and_predicts():
     assert model.count_params() == 37
 
 
+@pytest.mark.parametrize("functional", [False, True])
+def test_models_of_image_layers_act_unless_told_not_to_train(functional):
+    x = np.random.default_rng(0).uniform(size=(4, 8, 8, 3)).astype("float32")
+    model = nnlite.Sequential([layers.RandomFlip("horizontal"), layers.RandomRotation(0.1)])
+    if functional:
+        inputs = nnlite.Input((8, 8, 3))
+        model = nnlite.Model(inputs, model(inputs))
+    for _ in range(4):  # calls of a signature seen before may be compiled
+        first, second = model(x).numpy(), model(x).numpy()
+        assert not np.array_equal(first, x) and not np.array_equal(first, second)
+        np.testing.assert_array_equal(model(x, training=False).numpy(), x)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), x)
+
+
 def test_saved_model_with_image_layers(tmp_path):
     pytest.importorskip("h5py")
     model = nnlite.Sequential(

@@ -87,6 +87,8 @@ def _is_ours(model) -> bool:
     for layer in model._flatten_layers():
         if not type(layer).__module__.startswith("nnlite.") or isinstance(layer, Lambda) or layer.activity_regularizer is not None:
             return False
+        if layer._signature.training_default:
+            return False  # image layers act unless they are told not to train: a call without a mode and one with training=False differ
         if isinstance(layer, Functional):
             functions = [operation.function for operation in layer.operations if isinstance(operation, FunctionOperation)]
             if not all(getattr(function, "__module__", "").startswith("nnlite.") for function in functions):
