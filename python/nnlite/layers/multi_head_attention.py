@@ -100,7 +100,8 @@ class MultiHeadAttention(_Heads):
         query: [batch, targets, features].
         value: [batch, sources, features].
         key: Like value, which it is by default.
-        query_mask, value_mask, key_mask: [batch, length], True where valid; by default the masks that travel with the inputs.
+        query_mask, value_mask, key_mask: [batch, length], True where valid; by default the masks that travel with the inputs. (Keras 3.15 ignores a
+            `query_mask` that is given; only outputs at masked positions differ.)
         attention_mask: [batch, targets, sources] (or with the heads as second axis), True where a target may look.
         return_attention_scores: Whether to give the scores after the softmax, too: [batch, heads, targets, sources].
         use_causal_mask: Whether a target looks only at sources up to its own position.
