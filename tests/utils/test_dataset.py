@@ -48,6 +48,17 @@ def test_shuffle_draws_anew_and_repeats_with_a_seed():
     assert all(value <= place + 10 for place, value in enumerate(plain(fixed)))
 
 
+def test_batches_of_rows_are_those_of_single_elements():
+    arrays = (np.arange(23), {"a": np.arange(46.0).reshape(23, 2)})
+    for buffer in (5, 100):
+        rows = Dataset.from_tensor_slices(arrays).shuffle(buffer, seed=3).batch(4)
+        single = Dataset.from_tensor_slices(arrays).map(lambda i, d: (i, d)).shuffle(buffer, seed=3).batch(4)
+        for (i, d), (j, e) in zip(rows, single, strict=True):
+            np.testing.assert_array_equal(i, j)
+            np.testing.assert_array_equal(d["a"], e["a"])
+        assert len(list(Dataset.from_tensor_slices(arrays).batch(4, drop_remainder=True))) == 5
+
+
 def test_cache_makes_elements_once():
     made = []
     data = Dataset.from_tensor_slices(np.arange(3)).map(lambda i: made.append(int(i)) or i).cache()

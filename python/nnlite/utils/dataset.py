@@ -42,6 +42,8 @@ class Dataset:
     def __init__(self, iterate, length: int | None = None):
         self._iterate = iterate
         self._length = length
+        # Elements that are rows of arrays, and a function that gives their order: batches of them are gathered at once.
+        self._rows = self._order = None
 
     @classmethod
     def from_tensor_slices(cls, tensors) -> Dataset:
@@ -56,7 +58,9 @@ class Dataset:
             for i in range(rows):
                 yield tree.map_structure(lambda leaf, i=i: leaf[i], arrays)
 
-        return cls(iterate, rows)
+        dataset = cls(iterate, rows)
+        dataset._rows, dataset._order = arrays, lambda: range(rows)
+        return dataset
 
     @classmethod
     def from_generator(cls, generator, length: int | None = None, **signature) -> Dataset:
@@ -115,6 +119,12 @@ class Dataset:
         if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError(f"Dataset.batch() takes a batch size of at least 1; received batch_size={batch_size!r}.")
 
+        def gather():
+            order = np.fromiter(self._order(), "int64")
+            for i in range(0, len(order) // batch_size * batch_size if drop_remainder else len(order), batch_size):
+                rows = order[i : i + batch_size]
+                yield tree.map_structure(lambda leaf, rows=rows: leaf[rows], self._rows)
+
         def iterate():
             elements = iter(self)
             while group := list(itertools.islice(elements, batch_size)):
@@ -124,7 +134,7 @@ class Dataset:
         length = self._length
         if length is not None:
             length = length // batch_size if drop_remainder else -(-length // batch_size)
-        return self._derive(iterate, length)
+        return self._derive(iterate if self._order is None else gather, length)
 
     def unbatch(self) -> Dataset:
         """The rows of the elements, one by one."""
@@ -145,18 +155,13 @@ class Dataset:
         seed = int(np.random.randint(2**31)) if seed is None else seed
         draws = np.random.default_rng(seed)
 
-        def iterate():
-            rng = draws if reshuffle_each_iteration else np.random.default_rng(seed)
-            elements = iter(self)
-            buffer = list(itertools.islice(elements, max(int(buffer_size), 1)))
-            for element in elements:
-                place = rng.integers(len(buffer))
-                yield buffer[place]
-                buffer[place] = element
-            for place in rng.permutation(len(buffer)):
-                yield buffer[place]
+        def rng():
+            return draws if reshuffle_each_iteration else np.random.default_rng(seed)
 
-        return self._derive(iterate, self._length)
+        shuffled = self._derive(lambda: _shuffled(iter(self), int(buffer_size), rng()), self._length)
+        if self._order is not None:
+            shuffled._rows, shuffled._order = self._rows, lambda: _shuffled(iter(self._order()), int(buffer_size), rng())
+        return shuffled
 
     def repeat(self, count=None) -> Dataset:
         """`count` passes one after the other; without end by default."""
@@ -215,6 +220,17 @@ class Dataset:
         """The same elements, made ahead by a thread: `buffer_size` of them, 2 by default (and for any negative number)."""
         ahead = 2 if buffer_size is None or buffer_size < 0 else int(buffer_size)
         return self if ahead == 0 else self._derive(lambda: _ahead(iter(self), ahead), self._length)
+
+
+def _shuffled(elements, buffer_size: int, rng: np.random.Generator):
+    """Elements in random order, each drawn from the next `buffer_size` ones."""
+    buffer = list(itertools.islice(elements, max(buffer_size, 1)))
+    for element in elements:
+        place = int(rng.integers(len(buffer)))
+        yield buffer[place]
+        buffer[place] = element
+    for place in rng.permutation(len(buffer)):
+        yield buffer[place]
 
 
 _END = object()
