@@ -310,7 +310,7 @@ void check_scatter(int64_t rows, int64_t ids_count, int64_t width, DType dtype, 
     const int64_t id = id_of(ids, i);
     for (int64_t j = 0; j < width && id >= 0 && id < rows; ++j) expected[id * width + j] += dy.at<T>(i * width + j);
   }
-  EXPECT(std::memcmp(expected.data(), y.data(), y.spec().bytes()) == 0);
+  EXPECT(expected.empty() || std::memcmp(expected.data(), y.data(), y.spec().bytes()) == 0);
 }
 
 TEST(scatter_add_rows_sums_in_the_order_of_the_ids) {
