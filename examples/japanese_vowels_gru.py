@@ -2,8 +2,8 @@
 
     python examples/japanese_vowels_gru.py [--epochs 120] [--data FOLDER]
 
-FOLDER (by default that of the data sets) holds timeseries/JapaneseVowels.npz: x_train [270, 29, 12], padded with zeros at the end, len_train, y_train of
-nine speakers, and the same for 370 test utterances. Prints the test accuracy. Seconds on a laptop.
+FOLDER (by default that of the data sets) holds timeseries/JapaneseVowels.npz: x_train [270, 29, 12], padded with zeros at the end, len_train,
+y_train of nine speakers, and the same for 370 test utterances. Prints the test accuracy. Seconds on a laptop.
 """
 
 from __future__ import annotations

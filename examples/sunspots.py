@@ -2,8 +2,8 @@
 
     python examples/sunspots.py [--data FOLDER] [--plot sunspots.svg]
 
-FOLDER (by default that of the data sets) holds timeseries/sunspots.csv: a header, then lines of a year and its number. Prints both mean absolute errors
-on the last 60 years and draws them. Seconds on a laptop.
+FOLDER (by default that of the data sets) holds timeseries/sunspots.csv: a header, then lines of a year and its number. Prints both mean
+absolute errors on the last 60 years and draws them. Seconds on a laptop.
 """
 
 from __future__ import annotations

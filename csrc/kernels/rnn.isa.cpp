@@ -189,8 +189,8 @@ void run_chunk(const RnnPlan& plan, const StepArgs& args, const RnnRows& rows, c
       }
     }
     if (!before) continue;
-    multiply_rows(work.other, plan.state_ld, packed + packed_part(plan), plan.units, work.sums + columns, plan.gate_ld, rows.count, plan.padded, plan.units,
-                  false);
+    multiply_rows(work.other, plan.state_ld, packed + packed_part(plan), plan.units, work.sums + columns, plan.gate_ld, rows.count, plan.padded,
+                  plan.units, false);
     for (int64_t i = 0; i < rows.count; ++i) {
       if (counts(plan, args, rows.first + i, time)) step_gru_candidate(plan, find_row(plan, args, work, rows.first, i, time, next));
     }
@@ -224,7 +224,8 @@ void prepare_rnn(Prepare& prepare, RnnCell cell) {
   auto* plan = static_cast<RnnPlan*>(prepare.new_state(sizeof(RnnPlan)));
   plan_rnn(prepare, cell, false, plan);
   const bool single = prepare.input(0).dtype == DType::kFloat32;
-  const int64_t whole = rnn_packed_size(plan->units, plan->gates * plan->padded), parts = packed_part(*plan) + rnn_packed_size(plan->units, plan->padded);
+  const int64_t whole = rnn_packed_size(plan->units, plan->gates * plan->padded);
+  const int64_t parts = packed_part(*plan) + rnn_packed_size(plan->units, plan->padded);
   prepare.set_run(single ? run_rnn<float> : run_rnn<double>);
   prepare.need_scratch(static_cast<size_t>(cell == RnnCell::kGruBefore ? parts : whole) * (single ? sizeof(float) : sizeof(double)));
   prepare.need_thread_scratch(single ? ForwardWork<float>::bytes(*plan) : ForwardWork<double>::bytes(*plan));

@@ -169,8 +169,8 @@ struct BackwardPlaces {
 };
 
 template <class T>
-BackwardRow<T> find_row(const RnnPlan& plan, const StepArgs& args, const BackwardPlaces& places, const BackwardWork<T>& work, int64_t first, int64_t i,
-                        int64_t time, int64_t before) {
+BackwardRow<T> find_row(const RnnPlan& plan, const StepArgs& args, const BackwardPlaces& places, const BackwardWork<T>& work, int64_t first,
+                        int64_t i, int64_t time, int64_t before) {
   const int64_t row = first + i, wide = plan.gates * plan.units, at = place(plan, row, time, plan.units);
   const bool lstm = plan.cell == RnnCell::kLstm;
   BackwardRow<T> r;

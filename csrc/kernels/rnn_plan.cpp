@@ -81,8 +81,12 @@ void plan_rnn(Prepare& prepare, RnnCell cell, bool gradient, RnnPlan* plan) {
   }
   const Spec& first = prepare.input(0);
   const Spec& kernel = prepare.input(static_cast<int>(std::strchr(form, 'U') - form));
-  if (first.rank != 3 || kernel.rank != 2) prepare.fail("sequences must have rank 3 and the recurrent kernel rank 2, but have %d and %d", first.rank, kernel.rank);
-  if (first.dtype != DType::kFloat32 && first.dtype != DType::kFloat64) prepare.fail("inputs must be float32 or float64, but are %s", dtype_name(first.dtype));
+  if (first.rank != 3 || kernel.rank != 2) {
+    prepare.fail("sequences must have rank 3 and the recurrent kernel rank 2, but have %d and %d", first.rank, kernel.rank);
+  }
+  if (first.dtype != DType::kFloat32 && first.dtype != DType::kFloat64) {
+    prepare.fail("inputs must be float32 or float64, but are %s", dtype_name(first.dtype));
+  }
   plan->batch = first.dims[0];
   plan->steps = first.dims[1];
   plan->units = kernel.dims[0];

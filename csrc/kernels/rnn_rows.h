@@ -12,11 +12,11 @@ namespace {
 NN_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 template <class T>
-NN_INLINE Vec<T> load_some(const T* p, int n) {
+NN_LONG Vec<T> load_some(const T* p, int n) {
   return n == Vec<T>::kLanes ? load(p) : load_part(p, n);
 }
 template <class T>
-NN_INLINE void store_some(T* p, Vec<T> v, int n) {
+NN_LONG void store_some(T* p, Vec<T> v, int n) {
   if (n == Vec<T>::kLanes) {
     store(p, v);
   } else {
@@ -40,8 +40,12 @@ NN_INLINE Vec<T> gate_sigmoid(Vec<T> x) {
   return one / (one + exp(-x));
 }
 
+// Only what is common is worth a copy at every call: tanh and sigmoid of float.
 template <class T>
-NN_INLINE Vec<T> activate(RnnActivation kind, Vec<T> x) {
+constexpr bool kInlineGates = sizeof(T) == 4 && !NN_SMALL_CODE;
+
+template <class T>
+__attribute__((noinline)) Vec<T> activate_any(RnnActivation kind, Vec<T> x) {
   switch (kind) {
     case RnnActivation::kTanh: return gate_tanh(x);
     case RnnActivation::kSigmoid: return gate_sigmoid(x);
@@ -51,10 +55,16 @@ NN_INLINE Vec<T> activate(RnnActivation kind, Vec<T> x) {
   }
   return max(Vec<T>::zero(), min(splat(T(1)), fma(x, splat(T(1) / 6), splat(T(0.5)))));
 }
+template <class T>
+NN_INLINE Vec<T> activate(RnnActivation kind, Vec<T> x) {
+  if (kInlineGates<T> && kind == RnnActivation::kTanh) return gate_tanh(x);
+  if (kInlineGates<T> && kind == RnnActivation::kSigmoid) return gate_sigmoid(x);
+  return activate_any(kind, x);
+}
 
 // The derivative of an activation, from its result.
 template <class T>
-NN_INLINE Vec<T> slope(RnnActivation kind, Vec<T> y) {
+__attribute__((noinline)) Vec<T> slope_any(RnnActivation kind, Vec<T> y) {
   const Vec<T> zero = Vec<T>::zero(), one = splat(T(1));
   switch (kind) {
     case RnnActivation::kTanh: return fnma(y, y, one);
@@ -64,6 +74,12 @@ NN_INLINE Vec<T> slope(RnnActivation kind, Vec<T> y) {
     case RnnActivation::kHardSigmoid: break;
   }
   return select((y > zero) & (y < one), splat(T(1) / 6), zero);
+}
+template <class T>
+NN_INLINE Vec<T> slope(RnnActivation kind, Vec<T> y) {
+  if (kInlineGates<T> && kind == RnnActivation::kTanh) return fnma(y, y, splat(T(1)));
+  if (kInlineGates<T> && kind == RnnActivation::kSigmoid) return fnma(y, y, y);
+  return slope_any(kind, y);
 }
 
 // The rows of a chunk.
@@ -128,10 +144,43 @@ void pack_backward(const RnnPlan& plan, const T* u, int64_t begin, int64_t end, 
   }
 }
 
+// Columns of a product of a single row: `kVectors` vectors from `b` on, rows of a panel apart.
+template <int kVectors, class T>
+NN_INLINE void multiply_columns(const T* a, const T* b, T* c, int64_t k, bool accumulate) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  Vec<T> sums[kVectors];
+  NN_UNROLL(8)
+  for (int v = 0; v < kVectors; ++v) sums[v] = accumulate ? load(c + v * kLanes) : Vec<T>::zero();
+  for (int64_t i = 0; i < k; ++i, b += kRnnPanel) {
+    const Vec<T> x = splat(a[i]);
+    NN_UNROLL(8)
+    for (int v = 0; v < kVectors; ++v) sums[v] = fma(x, load(b + v * kLanes), sums[v]);
+  }
+  NN_UNROLL(8)
+  for (int v = 0; v < kVectors; ++v) store(c + v * kLanes, sums[v]);
+}
+
+// The same sums as those of more rows, in the same order.
+template <class T>
+void multiply_row(const T* a, const T* b, int64_t depth, T* c, int64_t columns, int64_t k, bool accumulate) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  for (int64_t j = 0; j < columns;) {
+    const T* from = b + j / kRnnPanel * kRnnPanel * depth + j % kRnnPanel;
+    if (columns - j >= 4 * kLanes && j % kRnnPanel + 4 * kLanes <= kRnnPanel) {
+      multiply_columns<4>(a, from, c + j, k, accumulate);
+      j += 4 * kLanes;
+    } else {
+      multiply_columns<1>(a, from, c + j, k, accumulate);
+      j += kLanes;
+    }
+  }
+}
+
 // c [rows, columns] (+)= a [rows, k] times packed rows; `depth` is the number of rows that were packed, from `b` on k of them are used.
 template <class T>
 NN_INLINE void multiply_rows(const T* a, int64_t a_ld, const T* b, int64_t depth, T* c, int64_t c_ld, int64_t rows, int64_t columns, int64_t k,
                              bool accumulate) {
+  if (rows == 1) return multiply_row(a, b, depth, c, columns, k, accumulate);
   attention::multiply(attention::Product<T>{a, a_ld, 1, b, kRnnPanel, kRnnPanel * depth, c, c_ld, rows, columns, k, accumulate});
 }
 

@@ -33,7 +33,8 @@ int64_t gates_of(Cell cell) { return cell == Cell::kSimple ? 1 : cell == Cell::k
 // One layer: inputs in the kernel's order (x, u, h, and c or the recurrent bias), the mask apart.
 class Layer {
  public:
-  Layer(Cell cell, const Shape& shape, const Options& options, DType dtype, uint64_t seed = 1) : cell_(cell), s_(shape), options_(options), dtype_(dtype) {
+  Layer(Cell cell, const Shape& shape, const Options& options, DType dtype, uint64_t seed = 1)
+      : cell_(cell), s_(shape), options_(options), dtype_(dtype) {
     const int64_t wide = gates_of(cell) * s_.units;
     const double scale = 1.0 / std::sqrt(static_cast<double>(s_.units));
     inputs = {random_buffer(make({s_.batch, s_.steps, wide}), seed, -2, 2), random_buffer(make({s_.units, wide}), seed + 1, -2 * scale, 2 * scale),

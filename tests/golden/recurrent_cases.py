@@ -89,7 +89,8 @@ def _each(kind, states, **more):
 def _both(inner, tag="", *, masked=False, states=None, merge_mode="concat", backward=None, **arguments):
     def make(layers, keywords):
         other = None if backward is None else getattr(layers, backward)(4, name="other", go_backwards=True, **arguments, **keywords)
-        return layers.Bidirectional(getattr(layers, inner)(4, name="inner", **arguments, **keywords), merge_mode=merge_mode, backward_layer=other, **keywords)
+        forward = getattr(layers, inner)(4, name="inner", **arguments, **keywords)
+        return layers.Bidirectional(forward, merge_mode=merge_mode, backward_layer=other, **keywords)
 
     return Case(f"Bidirectional-{inner}" + (f"-{tag}" if tag else ""), make, masked=masked, states=states)
 

@@ -190,7 +190,8 @@ def test_a_layer_equals_its_cell_step_by_step(kind):
 
 @pytest.mark.parametrize("kind", ["SimpleRNN", "LSTM", "GRU"])
 def test_dropout_is_the_same_at_every_step_and_another_in_every_call(kind):
-    layer = getattr(layers, kind)(4, dropout=0.5, return_sequences=True, kernel_initializer="identity" if kind == "SimpleRNN" else "glorot_uniform", seed=3)
+    start = "identity" if kind == "SimpleRNN" else "glorot_uniform"
+    layer = getattr(layers, kind)(4, dropout=0.5, return_sequences=True, kernel_initializer=start, seed=3)
     x = np.ones((64, 3, 4), "float32")
     first, second = layer(x, training=True).numpy(), layer(x, training=True).numpy()
     assert np.abs(first - second).max() > 1e-3
@@ -213,7 +214,8 @@ def test_recurrent_dropout_changes_steps_after_the_first(kind):
 def test_masks_reach_losses_and_metrics_through_recurrent_layers():
     ids = np.array([[1, 2, 0, 0], [3, 4, 5, 0], [6, 0, 0, 0]])
     y = rows(3, 4, 1)
-    model = nnlite.Sequential([nnlite.Input((4,)), layers.Embedding(7, 3, mask_zero=True), layers.Bidirectional(layers.LSTM(4, return_sequences=True)), layers.Dense(1)])
+    both = layers.Bidirectional(layers.LSTM(4, return_sequences=True))
+    model = nnlite.Sequential([nnlite.Input((4,)), layers.Embedding(7, 3, mask_zero=True), both, layers.Dense(1)])
     model.compile("sgd", "mse", metrics=["mae"])
     predicted = model.predict(ids, verbose=0)
     loss, mae = model.evaluate(ids, y, verbose=0)
@@ -283,7 +285,7 @@ BAD = [
     (lambda: layers.SimpleRNN(3)(X[:, :0]), r"at least one step; received inputs of shape \(2, 0, 3\)"),
     (lambda: layers.RNN(3), r"Argument `cell` should have a `call` method"),
     (lambda: layers.RNN([layers.LSTMCell(2), "x"]), r"All cells should have a `call` method"),
-    (lambda: layers.LSTM(3, stateful=True)(nnlite.Input((4, 3))), r"batch size must be static. Found dynamic batch size: sequence.shape=\(None, 4, 3\)"),
+    (lambda: layers.LSTM(3, stateful=True)(nnlite.Input((4, 3))), r"must be static. Found dynamic batch size: sequence.shape=\(None, 4, 3\)"),
     (lambda: [layer(X[:n]) for layer in [layers.LSTM(3, stateful=True)] for n in (2, 1)], r"Expected batch size: 2\n- Received batch size: 1"),
     (lambda: layers.LSTM(3)(nnlite.Input((4, None))), r"last axis of the inputs to LSTMCell must be known"),
     (lambda: layers.Bidirectional(layers.LSTM(3), merge_mode="max"), r"Invalid merge mode. Received: max"),
@@ -295,7 +297,7 @@ BAD = [
     (lambda: layers.Bidirectional("LSTM"), r"initialize `Bidirectional` layer with a recurrent layer"),
     (lambda: layers.Bidirectional(layers.LSTM(3)).reset_state(), r"Layer must be stateful"),
     (lambda: layers.TimeDistributed(layers.Dense(2))(X[0]), r"at least 3 dimensions"),
-    (lambda: layers.TimeDistributed(layers.Dense(2))(X, mask=np.ones((2, 3), bool)), r"\(2, 3\) that is incompatible with the input shape \(2, 4, 3\)"),
+    (lambda: layers.TimeDistributed(layers.Dense(2))(X, mask=np.ones((2, 3), bool)), r"\(2, 3\) that is incompatible with .* \(2, 4, 3\)"),
     (lambda: layers.ConvLSTM2D(2, 3, strides=2, dilation_rate=2), r"`strides > 1` is not compatible with `dilation_rate > 1`"),
     (lambda: layers.ConvLSTM2D(2, 3)(nnlite.Input((4, None, 5, 1))), r"static input shapes"),
     (lambda: layers.LSTM(3, colour=1), r"Unrecognized keyword arguments passed to LSTM: \{'colour': 1\}"),

@@ -29,7 +29,7 @@ class _BuiltIn(RNN):
     def _kernel_attributes(self) -> dict | None:
         """Names of the activations; None where the kernel does not know one."""
         names = {name: activations.serialize(getattr(self.cell, name)) for name in ("activation", "recurrent_activation") if hasattr(self.cell, name)}
-        return names if all(name in recurrent.ACTIVATIONS for name in names.values() if isinstance(name, str)) and _all_names(names) else None
+        return names if all(isinstance(name, str) and name in recurrent.ACTIVATIONS for name in names.values()) else None
 
     def _run(self, sequences, states, mask, training, started):
         attributes, cell = self._kernel_attributes(), self.cell
@@ -84,10 +84,6 @@ class _BuiltIn(RNN):
     @classmethod
     def from_config(cls, config: dict):
         return cls(**config)
-
-
-def _all_names(names: dict) -> bool:
-    return all(isinstance(name, str) for name in names.values())
 
 
 def _seen(mask, backwards: bool):
@@ -264,7 +260,8 @@ class GRU(_BuiltIn):
         bias, recurrent_bias = self.cell._biases()
         inputs = [self._projected(sequences, bias), self._recurrent(sequences), states[0]]
         if self.cell.reset_after:
-            size = (3 * self.cell.units,)
-            inputs.append(ops.zeros(size, sequences.dtype) if recurrent_bias is None else ops.convert_to_tensor(recurrent_bias, dtype=sequences.dtype))
+            if recurrent_bias is None:
+                recurrent_bias = ops.zeros((3 * self.cell.units,), sequences.dtype)
+            inputs.append(ops.convert_to_tensor(recurrent_bias, dtype=sequences.dtype))
         outputs, _, _, last = recurrent.gru(*inputs, *mask, reset_after=int(self.cell.reset_after), **attributes)
         return outputs, [last]

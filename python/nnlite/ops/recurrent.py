@@ -130,7 +130,9 @@ def simple_rnn(x, u, h0, *extras, activation, reverse, mask):
 
 
 @primitive(
-    gradients=variadic(_differentiated("simple_rnn_grad")), reference=_reference("simple_rnn_grad"), traits=Traits(widen=True, cost=_cost, in_place=((0, 0),))
+    gradients=variadic(_differentiated("simple_rnn_grad")),
+    reference=_reference("simple_rnn_grad"),
+    traits=Traits(widen=True, cost=_cost, in_place=((0, 0),)),
 )
 def simple_rnn_grad(states, u, dh, *extras, activation, reverse, mask, sequence):
     """(dx, dh0) from the states, the gradient of the last state and, if `sequence`, of all states."""
@@ -160,7 +162,11 @@ def lstm(x, u, h0, c0, *extras, activation, recurrent_activation, reverse, mask)
     return states, x, states, h0, c0
 
 
-@primitive(gradients=variadic(_differentiated("lstm_grad")), reference=_reference("lstm_grad"), traits=Traits(widen=True, cost=_cost, in_place=((0, 0),)))
+@primitive(
+    gradients=variadic(_differentiated("lstm_grad")),
+    reference=_reference("lstm_grad"),
+    traits=Traits(widen=True, cost=_cost, in_place=((0, 0),)),
+)
 def lstm_grad(gates, cells, u, c0, dh, dc, *extras, activation, recurrent_activation, reverse, mask, sequence):
     """(dx, dh0, dc0) from what lstm kept, gradients of the last states and, if `sequence`, of all states."""
     found, mask = _extras("lstm_grad", extras, ["states1"] * bool(sequence), mask)
@@ -206,7 +212,11 @@ def gru(x, u, h0, *extras, activation, recurrent_activation, reset_after, revers
     return states, x, states, h0
 
 
-@primitive(gradients=variadic(_differentiated("gru_grad")), reference=_reference("gru_grad"), traits=Traits(widen=True, cost=_cost, in_place=((0, 0),)))
+@primitive(
+    gradients=variadic(_differentiated("gru_grad")),
+    reference=_reference("gru_grad"),
+    traits=Traits(widen=True, cost=_cost, in_place=((0, 0),)),
+)
 def gru_grad(gates, kept, states, u, h0, dh, *extras, activation, recurrent_activation, reset_after, reverse, mask, sequence):
     """(dx, with reset_after the gradient of the product of state and u, dh0) from what gru kept."""
     found, mask = _extras("gru_grad", extras, ["states2"] * bool(sequence), mask)
