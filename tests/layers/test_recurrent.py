@@ -189,6 +189,14 @@ def test_a_layer_equals_its_cell_step_by_step(kind):
 
 
 @pytest.mark.parametrize("kind", ["SimpleRNN", "LSTM", "GRU"])
+def test_integers_and_empty_batches(kind):
+    layer = getattr(layers, kind)(3)
+    x = np.random.default_rng(0).integers(-2, 3, (2, 4, 5))
+    np.testing.assert_array_equal(layer(x).numpy(), layer(x.astype("float32")).numpy())
+    assert layer(np.zeros((0, 4, 5), "float32")).shape == (0, 3)
+
+
+@pytest.mark.parametrize("kind", ["SimpleRNN", "LSTM", "GRU"])
 def test_dropout_is_the_same_at_every_step_and_another_in_every_call(kind):
     start = "identity" if kind == "SimpleRNN" else "glorot_uniform"
     layer = getattr(layers, kind)(4, dropout=0.5, return_sequences=True, kernel_initializer=start, seed=3)

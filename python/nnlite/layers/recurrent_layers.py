@@ -36,6 +36,7 @@ class _BuiltIn(RNN):
         dropped = training and cell.dropout > 0
         if attributes is None or (training and cell.recurrent_dropout > 0) or (dropped and cell.dropout_mask_count) or not sequences.shape[1]:
             return super()._run(sequences, states, mask, training, started)
+        sequences = ops.cast(sequences, cell.compute_dtype)
         if dropped:
             sequences = sequences * ops.expand_dims(cell.get_dropout_mask(sequences[:, 0]), 1)
         attributes.update(reverse=int(self.go_backwards), mask=int(mask is not None))
