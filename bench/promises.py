@@ -88,6 +88,7 @@ def threads(quick: bool):
 
 def ctrl_c(quick: bool):
     """Seconds from the signal to KeyboardInterrupt out of `fit`."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background starts with the signal ignored
     for name, make in (("tiny_mlp", tiny_mlp), ("seed_cnn", seed_cnn)):
         model, x, y, batch = make()
         model.fit(x, y, batch_size=batch, verbose=0)

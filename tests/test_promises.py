@@ -214,9 +214,17 @@ def test_threads_train_models_of_their_own(threads):
     assert results == [expected] * 4
 
 
+@pytest.fixture
+def ctrl_c():
+    """Python's own handler, also where the tests run in the background: shells start such processes with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("verbose", [0, 1])
 @pytest.mark.parametrize("network", [small_network, seed_network])
-def test_interrupted_fit_leaves_a_usable_model(threads, network, verbose, capsys):
+def test_interrupted_fit_leaves_a_usable_model(threads, ctrl_c, network, verbose, capsys):
     threads(2)
     x, y = (ROWS, CLASSES) if network is small_network else (IMAGES, LABELS)
     model = network()
