@@ -29,7 +29,7 @@ struct Work {
 template <class T>
 NN_INLINE T weigh(T* scores, int64_t keys, bool first, T* largest, T* total) {
   constexpr int kLanes = Vec<T>::kLanes;
-  const int64_t padded = round_up16(keys);
+  const int64_t padded = round_up(keys, 16);
   Vec<T> high = splat(-FloatTraits<T>::kInfinity), high2 = high;
   for (int64_t j = 0; j < padded; j += 16) {
     high = max(load(scores + j), high);
@@ -69,7 +69,7 @@ void look(const AttentionPlan& plan, const StepArgs& args, const RowBlock<T>& bl
   T* total = static_cast<T*>(args.out[2]) + (block.batch * plan.heads + block.head) * plan.targets + block.first;
 
   copy_rows(q, q_step, block.rows, plan.size, static_cast<T>(plan.scale * 1.4426950408889634), work.queries, plan.size_ld);
-  const int64_t padded = round_up16(keys);
+  const int64_t padded = round_up(keys, 16);
   attention::multiply(attention::Product<T>{work.queries, plan.size_ld, 1, work.keys, kAttentionPanel, kAttentionPanel * plan.size, work.scores,
                                             plan.score_ld, block.rows, padded, plan.size, false});
   for (int64_t i = 0; i < block.rows; ++i) {
@@ -78,7 +78,7 @@ void look(const AttentionPlan& plan, const StepArgs& args, const RowBlock<T>& bl
     const T shrink = weigh(scores, keys, first, largest + i, total + i);
     if (first) continue;
     for (int64_t j = 0; j < plan.value_size; j += kLanes) {
-      const Vec<T> sum = load_part(y + i * y_step + j, static_cast<int>(least(plan.value_size - j, kLanes)));
+      const Vec<T> sum = load_part(y + i * y_step + j, static_cast<int>(smaller(plan.value_size - j, kLanes)));
       store(work.sums + i * plan.value_ld + j, sum * splat(shrink));
     }
   }
@@ -87,7 +87,7 @@ void look(const AttentionPlan& plan, const StepArgs& args, const RowBlock<T>& bl
   for (int64_t i = 0; i < block.rows; ++i) {
     const Vec<T> by = splat(last ? 1 / total[i] : T(1));
     for (int64_t j = 0; j < plan.value_size; j += kLanes) {
-      store_part(y + i * y_step + j, load(work.sums + i * plan.value_ld + j) * by, static_cast<int>(least(plan.value_size - j, kLanes)));
+      store_part(y + i * y_step + j, load(work.sums + i * plan.value_ld + j) * by, static_cast<int>(smaller(plan.value_size - j, kLanes)));
     }
   }
 }
@@ -102,12 +102,12 @@ void run_attention(const void* state, int, int64_t begin, int64_t end, const Ste
     const T* k = static_cast<const T*>(args.in[1]) + batch * plan.sources * k_step + key_head * plan.size;
     const T* v = static_cast<const T*>(args.in[2]) + batch * plan.sources * v_step + key_head * plan.value_size;
     for (int64_t key = 0; key < plan.sources; key += plan.key_rows) {
-      const int64_t keys = least(plan.sources - key, plan.key_rows);
+      const int64_t keys = smaller(plan.sources - key, plan.key_rows);
       pack_keys(k + key * k_step, k_step, keys, plan.size, work.keys);
       pack_rows(v + key * v_step, v_step, work.values, plan.value_ld, plan.value_size, keys);
       for (int64_t i = blocks * part / plan.parts; i < blocks * (part + 1) / plan.parts; ++i) {
         const RowBlock<T> block = find_rows<T>(plan, args, batch, key_head, i);
-        if (key < block.end_key) look(plan, args, block, work, key, least(keys, block.end_key - key));
+        if (key < block.end_key) look(plan, args, block, work, key, smaller(keys, block.end_key - key));
       }
     }
   }

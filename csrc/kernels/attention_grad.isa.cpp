@@ -37,7 +37,7 @@ NN_INLINE T dot(const T* a, const T* b, int64_t n) {
   constexpr int kLanes = Vec<T>::kLanes;
   Vec<T> sum = Vec<T>::zero();
   for (int64_t j = 0; j < n; j += kLanes) {
-    const int part = static_cast<int>(least(n - j, kLanes));
+    const int part = static_cast<int>(smaller(n - j, kLanes));
     sum = fma(load_part(a + j, part), load_part(b + j, part), sum);
   }
   return reduce_add(sum);
@@ -49,7 +49,7 @@ NN_INLINE void weigh(const AttentionPlan& plan, const RowBlock<T>& block, int64_
                      T* weights, T* dscores) {
   constexpr int kLanes = Vec<T>::kLanes;
   const Vec<T> shift = splat(largest), share = splat(1 / total), centre = splat(mean);
-  const int64_t padded = round_up16(keys);
+  const int64_t padded = round_up(keys, 16);
   for (int64_t j = 0; j < padded; j += kLanes) {
     const Vec<T> p = exp2_weight(load(weights + j) - shift) * share;
     store(weights + j, p);
@@ -77,7 +77,7 @@ void look_back(const AttentionPlan& plan, const StepArgs& args, const RowBlock<T
   const T* total = static_cast<const T*>(args.in[5]) + (block.batch * plan.heads + block.head) * plan.targets + block.first;
   const T* dy = static_cast<const T*>(args.in[6]) + row0 * y_step + block.head * plan.value_size;
   T* dq = static_cast<T*>(args.out[0]) + row0 * q_step + block.head * plan.size;
-  const int64_t padded = round_up16(keys), rows = block.rows;
+  const int64_t padded = round_up(keys, 16), rows = block.rows;
 
   copy_rows(q, q_step, rows, plan.size, static_cast<T>(plan.scale * 1.4426950408889634), work.queries, plan.size_ld);
   copy_rows(dy, y_step, rows, plan.value_size, T(1), work.dy, plan.value_ld);
@@ -100,7 +100,7 @@ void look_back(const AttentionPlan& plan, const StepArgs& args, const RowBlock<T
   const Vec<T> scale = splat(static_cast<T>(plan.scale));
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < plan.size; j += kLanes) {
-      const int part = static_cast<int>(least(plan.size - j, kLanes));
+      const int part = static_cast<int>(smaller(plan.size - j, kLanes));
       const Vec<T> sum = load(work.dqueries + i * plan.size_ld + j);
       T* out = dq + i * q_step + j;
       store_part(out, first_key == 0 ? sum * scale : fma(sum, scale, load_part(out, part)), part);
@@ -114,7 +114,7 @@ void write_rows(const T* sums, int64_t ld, T factor, int64_t rows, int64_t size,
   constexpr int kLanes = Vec<T>::kLanes;
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < size; j += kLanes) {
-      store_part(to + i * step + j, load(sums + i * ld + j) * splat(factor), static_cast<int>(least(size - j, kLanes)));
+      store_part(to + i * step + j, load(sums + i * ld + j) * splat(factor), static_cast<int>(smaller(size - j, kLanes)));
     }
   }
 }
@@ -128,7 +128,7 @@ void run_attention_grad(const void* state, int, int64_t begin, int64_t end, cons
     const int64_t batch = chunk / plan.key_heads, key_head = chunk % plan.key_heads;
     const int64_t k_at = batch * plan.sources * k_step + key_head * plan.size, v_at = batch * plan.sources * v_step + key_head * plan.value_size;
     for (int64_t key = 0; key < plan.sources; key += plan.key_rows) {
-      const int64_t keys = least(plan.sources - key, plan.key_rows);
+      const int64_t keys = smaller(plan.sources - key, plan.key_rows);
       const T* k = static_cast<const T*>(args.in[1]) + k_at + key * k_step;
       pack_keys(k, k_step, keys, plan.size, work.keys_t);
       pack_keys(static_cast<const T*>(args.in[2]) + v_at + key * v_step, v_step, keys, plan.value_size, work.values_t);
@@ -136,7 +136,7 @@ void run_attention_grad(const void* state, int, int64_t begin, int64_t end, cons
       __builtin_memset(work.dkeys, 0, static_cast<size_t>(plan.key_rows * (plan.size_ld + plan.value_ld)) * sizeof(T));
       for (int64_t i = 0; i < blocks; ++i) {
         const RowBlock<T> block = find_rows<T>(plan, args, batch, key_head, i);
-        if (key < block.end_key) look_back(plan, args, block, work, key, least(keys, block.end_key - key));
+        if (key < block.end_key) look_back(plan, args, block, work, key, smaller(keys, block.end_key - key));
       }
       // Queries were multiplied by log2(e).
       write_rows(work.dkeys, plan.size_ld, T(0.69314718055994531), keys, plan.size, static_cast<T*>(args.out[1]) + k_at + key * k_step, k_step);

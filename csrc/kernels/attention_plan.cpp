@@ -9,9 +9,6 @@ constexpr int64_t kWideHead = 80;        // above this size, gradients take half
 constexpr int64_t kFewChunks = 16;       // with fewer key heads than this, each is shared by several chunks
 constexpr int64_t kLeastBlocks = 4;      // query blocks of such a chunk: each chunk packs all keys for itself
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t round_up(int64_t a, int64_t multiple) { return ceil_div(a, multiple) * multiple; }
-
 void require_shape(const Prepare& prepare, const char* what, const Spec& spec, int64_t a, int64_t b, int64_t c, int64_t d, DType dtype) {
   const int64_t dims[4] = {a, b, c, d};
   bool fits = spec.rank == 4 && spec.dtype == dtype;

@@ -10,9 +10,6 @@
 namespace nnlite::NN_ISA {
 namespace {
 
-NN_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-NN_INLINE int64_t round_up16(int64_t n) { return (n + 15) / 16 * 16; }
-
 // A score that is not looked at: its weight is zero, unless all scores of a row are so; then all weigh the same.
 template <class T>
 constexpr T kMasked = sizeof(T) == 4 ? T(-1.7014117e38) : T(-8.9884656743115785e307);
@@ -46,7 +43,7 @@ bool all_rows_look(const RowBlock<T>& block, int64_t sources) {
   if (!block.mask) return true;
   for (int64_t i = 0; i < block.rows; ++i) {
     const uint8_t* mask = block.mask + i * block.mask_step;
-    const int64_t end = least(block.first + i + 1, sources);
+    const int64_t end = smaller(block.first + i + 1, sources);
     int64_t j = 0;
     while (j < end && !mask[j]) ++j;
     if (j == end) return false;
@@ -78,7 +75,7 @@ RowBlock<T> find_rows(const AttentionPlan& plan, const StepArgs& args, int64_t b
     block.mask_step = plan.mask.target;
     block.mask = static_cast<const uint8_t*>(args.in[plan.mask.input]) + first_row(plan.mask, block);
   }
-  block.end_key = plan.causal && all_rows_look(block, plan.sources) ? least(block.first + block.rows, plan.sources) : plan.sources;
+  block.end_key = plan.causal && all_rows_look(block, plan.sources) ? smaller(block.first + block.rows, plan.sources) : plan.sources;
   return block;
 }
 
@@ -86,7 +83,7 @@ RowBlock<T> find_rows(const AttentionPlan& plan, const StepArgs& args, int64_t b
 template <class T>
 void pack_keys(const T* from, int64_t step, int64_t keys, int64_t size, T* to) {
   for (int64_t key = 0; key < keys; key += kAttentionPanel, to += kAttentionPanel * size) {
-    const int64_t columns = least(keys - key, kAttentionPanel);
+    const int64_t columns = smaller(keys - key, kAttentionPanel);
     if (columns < kAttentionPanel) __builtin_memset(to, 0, static_cast<size_t>(kAttentionPanel * size) * sizeof(T));
     pack_transposed(from + key * step, step, to, kAttentionPanel, columns, size);
   }
@@ -129,7 +126,7 @@ NN_INLINE void finish_scores(const AttentionPlan& plan, const RowBlock<T>& block
     const Vec<T> unit = splat(FloatTraits<T>::kLog2E), infinite = splat(-FloatTraits<T>::kInfinity), lowest = splat(2 * kMasked<T>);
     const T* bias = block.bias + row * block.bias_step + first_key;
     for (int64_t j = 0; j < keys; j += kLanes) {
-      const Vec<T> b = load_part(bias + j, static_cast<int>(least(keys - j, kLanes)));
+      const Vec<T> b = load_part(bias + j, static_cast<int>(smaller(keys - j, kLanes)));
       const Vec<T> score = fma(b, unit, load(scores + j));
       store(scores + j, select(b == infinite, score, max(lowest, score)));
     }
@@ -142,7 +139,7 @@ NN_INLINE void finish_scores(const AttentionPlan& plan, const RowBlock<T>& block
     }
   }
   for (int64_t j = causal_end(plan, block.first + row, first_key, keys); j < keys; ++j) scores[j] = kMasked<T>;
-  for (int64_t j = keys; j < round_up16(keys); ++j) scores[j] = -FloatTraits<T>::kInfinity;
+  for (int64_t j = keys; j < round_up(keys, 16); ++j) scores[j] = -FloatTraits<T>::kInfinity;
 }
 
 }  // namespace

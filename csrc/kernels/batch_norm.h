@@ -79,7 +79,7 @@ struct Block {
 
 NN_INLINE Block block_at(const BatchNormState& s, int64_t b) {
   const int64_t first = b * s.block_rows;
-  if (first < s.rows) return {first * s.columns, min_of(s.block_rows, s.rows - first), s.columns};
+  if (first < s.rows) return {first * s.columns, smaller(s.block_rows, s.rows - first), s.columns};
   return {s.rows * s.columns, s.count - s.rows * s.fold, s.channels};
 }
 
@@ -126,7 +126,7 @@ NN_INLINE void for_quads(const BatchNormState& s, int64_t begin, int64_t end, Bo
     for (; i < rows; ++i) rows_of(start + i * columns, columns, Strip<1, 1, true>());
   };
   const int64_t first = begin * s.chunk_rows, last = end * s.chunk_rows;
-  if (first < s.rows) part(first * s.columns, min_of(last, s.rows) - first, s.columns);
+  if (first < s.rows) part(first * s.columns, smaller(last, s.rows) - first, s.columns);
   if (last > s.rows) part(s.rows * s.columns, s.count - s.rows * s.fold, s.channels);
 }
 
@@ -145,15 +145,15 @@ BatchNormState* plan_batch_norm(Prepare& p, const Spec& x, int coefficient_rows,
   s->channels = x.dim(-1);
   s->count = s->channels > 0 ? x.size() / s->channels : 0;
   s->epsilon = p.get_float("epsilon");
-  s->fold = s->channels < Vec<T>::kLanes ? 4 * Vec<T>::kLanes / max_of(1, s->channels) : 1;
+  s->fold = s->channels < Vec<T>::kLanes ? 4 * Vec<T>::kLanes / larger(1, s->channels) : 1;
   s->rows = s->count / s->fold;
   s->columns = s->channels * s->fold;
   // At least 64 rows keep the partials few, at most 512 keep the sums accurate.
-  const int64_t row_bytes = max_of(1, s->columns * static_cast<int64_t>(sizeof(Item)));
-  s->block_rows = min_of(512, max_of(64, 32768 / row_bytes));
+  const int64_t row_bytes = larger(1, s->columns * static_cast<int64_t>(sizeof(Item)));
+  s->block_rows = smaller(512, larger(64, 32768 / row_bytes));
   s->blocks = ceil_div(s->rows, s->block_rows) + (s->count > s->rows * s->fold);
-  s->chunk_blocks = max_of(1, kChunkBytes / (s->block_rows * row_bytes));
-  s->chunk_rows = max_of(4, kChunkBytes / row_bytes / 4 * 4);
+  s->chunk_blocks = larger(1, kChunkBytes / (s->block_rows * row_bytes));
+  s->chunk_rows = larger(4, kChunkBytes / row_bytes / 4 * 4);
   s->chunk_channels = 2 * Vec<T>::kLanes;
   s->whole = x.size() * static_cast<int64_t>(sizeof(Item)) <= kChunkBytes;
   p.set_run(run);

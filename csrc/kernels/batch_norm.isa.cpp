@@ -56,7 +56,7 @@ void combine_moments(const BatchNormState& s, int64_t first, int64_t last, const
   T* coefficients = coefficients_of<T>(s, args.scratch);
   const double inverse = 1.0 / static_cast<double>(s.count);
   for (int64_t j = first; j < last; j += kLanes) {
-    const int n = static_cast<int>(min_of(kLanes, last - j));
+    const int n = static_cast<int>(smaller(kLanes, last - j));
     Wide<T> mean = splat_wide<T>(0), squares = splat_wide<T>(0);
     const auto mean_of = [&](const T* partial) {
       return map_wide([](auto center, auto shift) { return center + shift; }, widen(load_part(partial, n)), widen(load_part(partial + s.columns, n)));
@@ -91,13 +91,13 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
   using T = NumberOf<Item>;
   const Item* x = static_cast<const Item*>(args.in[0]);
   if (phase == 0) {
-    for (int64_t b = begin * s.chunk_blocks; b < min_of(end * s.chunk_blocks, s.blocks); ++b) {
+    for (int64_t b = begin * s.chunk_blocks; b < smaller(end * s.chunk_blocks, s.blocks); ++b) {
       T* partial = partial_of<T>(s, args.scratch, b);
       const Block block = block_at(s, b);
       block_moments(x + block.start, block, partial, partial + s.columns, partial + 2 * s.columns);
     }
   } else if (phase == 1) {
-    combine_moments<Item>(s, begin * s.chunk_channels, min_of(end * s.chunk_channels, s.channels), args);
+    combine_moments<Item>(s, begin * s.chunk_channels, smaller(end * s.chunk_channels, s.channels), args);
   } else {
     Item* y = static_cast<Item*>(args.out[0]);
     const T* coefficients = coefficients_of<T>(s, args.scratch);

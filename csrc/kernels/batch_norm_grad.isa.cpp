@@ -84,7 +84,7 @@ void combine_sums(const BatchNormState& s, int64_t first, int64_t last, const St
   T* coefficients = coefficients_of<T>(s, args.scratch);
   const double inverse = 1.0 / static_cast<double>(s.count);
   for (int64_t j = first; j < last; j += kLanes) {
-    const int n = static_cast<int>(min_of(kLanes, last - j));
+    const int n = static_cast<int>(smaller(kLanes, last - j));
     Wide<T> dbeta = splat_wide<T>(0), products = splat_wide<T>(0);
     for_partials<T>(s, args.scratch, j, [&](double, const T* partial) {
       const auto add = [](auto sum, auto v) { return sum + v; };
@@ -108,8 +108,8 @@ void combine_sums(const BatchNormState& s, int64_t first, int64_t last, const St
 template <bool masked, class Item>
 void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, const StepArgs& args) {
   using T = NumberOf<Item>;
-  if (phase == 0) return sum_blocks<masked, Item>(s, begin * s.chunk_blocks, min_of(end * s.chunk_blocks, s.blocks), args);
-  if (phase == 1) return combine_sums<Item>(s, begin * s.chunk_channels, min_of(end * s.chunk_channels, s.channels), args);
+  if (phase == 0) return sum_blocks<masked, Item>(s, begin * s.chunk_blocks, smaller(end * s.chunk_blocks, s.blocks), args);
+  if (phase == 1) return combine_sums<Item>(s, begin * s.chunk_channels, smaller(end * s.chunk_channels, s.channels), args);
   const Item *x = static_cast<const Item*>(args.in[kX]), *dy = static_cast<const Item*>(args.in[kDy]);
   const Item* relu = static_cast<const Item*>(args.in[masked ? kRelu : kDy]);
   const T* coefficients = coefficients_of<T>(s, args.scratch);

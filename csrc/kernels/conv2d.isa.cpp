@@ -16,15 +16,6 @@ namespace nnlite::NN_ISA {
 namespace conv {
 namespace {
 
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
-// Columns of a panel as stored: 64, less in the last one.
-int64_t panel_width(int64_t columns, int64_t panel) {
-  const int64_t left = columns - panel * kPanelColumns;
-  return left >= kPanelColumns ? kPanelColumns : (left + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple;
-}
-
 // Applies an activation that is too large for the tiles to the pixels a tile has just stored.
 template <class T>
 __attribute__((noinline)) void activate(Activation activation, const Tile<T>& tile, int rows, int vectors) {

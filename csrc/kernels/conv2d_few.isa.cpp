@@ -26,8 +26,6 @@ struct Band {
 };
 
 #if !defined(NN_COMPILE_BASELINE)
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // kVectors vectors of pixels from element `first` on, for all kFilters; sums go to out[filter][pixel].
 template <int kFilters, int kVectors>

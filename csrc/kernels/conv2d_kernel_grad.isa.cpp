@@ -13,9 +13,6 @@ namespace nnlite::NN_ISA {
 namespace conv {
 namespace {
 
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
 template <class T>
 struct GradTile {
   const T* x[kMostRows];  // of the first pixel, one for each m

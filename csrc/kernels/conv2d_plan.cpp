@@ -11,7 +11,6 @@ using std::max;
 using std::min;
 using ll = long long;
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // Rounds towards minus infinity; b > 0.
 int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -ceil_div(-a, b); }
 

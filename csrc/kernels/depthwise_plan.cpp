@@ -10,8 +10,6 @@ using std::max;
 using std::min;
 using ll = long long;
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 // Multiply-adds of a chunk of a kernel gradient (about 10 us on one core), the most pixel blocks, and the fewest pixels accumulated in
 // registers before they are added to dw in memory.
 constexpr int64_t kGradWork = 600000;

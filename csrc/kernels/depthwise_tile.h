@@ -9,9 +9,6 @@ namespace nnlite::NN_ISA {
 namespace depthwise {
 namespace {
 
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
 // A tile keeps 9 weights at once. Half vectors leave room for them in the 16 registers of AVX2; lanes never meet, so the bits are those of
 // whole vectors.
 template <class R>

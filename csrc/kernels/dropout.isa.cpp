@@ -17,7 +17,7 @@ struct DropoutState {
 
 void run_copy(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const DropoutState& s = *static_cast<const DropoutState*>(state);
-  const int64_t first = begin * kRandomChunk, last = min_of(end * kRandomChunk, s.size);
+  const int64_t first = begin * kRandomChunk, last = smaller(end * kRandomChunk, s.size);
   if (args.in[0] == args.out[0]) return;
   memcpy(static_cast<char*>(args.out[0]) + first * s.item, static_cast<const char*>(args.in[0]) + first * s.item,
          static_cast<size_t>((last - first) * s.item));
@@ -49,7 +49,7 @@ void run_dropout(const void* state, int, int64_t begin, int64_t end, const StepA
   Item* y = static_cast<Item*>(args.out[0]);
   const NumberOf<Item> scale = static_cast<NumberOf<Item>>(s.scale);
   const int32_t threshold = s.threshold;
-  const int64_t last = min_of(end * kRandomChunk, s.size);
+  const int64_t last = smaller(end * kRandomChunk, s.size);
   int64_t i = begin * kRandomChunk;
   for (; i + kPhiloxGroup <= last; i += kPhiloxGroup) {
     drop_group(x + i, y + i, philox_words(stream, static_cast<uint64_t>(i / kPhiloxGroup)), threshold, scale);

@@ -18,13 +18,11 @@ struct Place {
   int64_t n;
 };
 
-NN_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 NN_INLINE Place place_block(const ElementwiseState& s, int64_t block) {
   Place at;
   if (s.units_per_block > 0) {
     at.start = block * s.block;
-    at.n = least(s.block, s.units * s.unit - at.start);
+    at.n = smaller(s.block, s.units * s.unit - at.start);
     at.row = at.start == 0 ? 0 : at.start / s.inner;
     at.first = 0;
     return at;
@@ -33,14 +31,14 @@ NN_INLINE Place place_block(const ElementwiseState& s, int64_t block) {
   const int64_t part = block - unit * s.blocks_per_unit;
   if (s.whole_rows) {
     at.start = unit * s.unit + part * s.block;
-    at.n = least(s.block, (unit + 1) * s.unit - at.start);
+    at.n = smaller(s.block, (unit + 1) * s.unit - at.start);
     at.row = at.start == 0 ? 0 : at.start / s.inner;
     at.first = 0;
     return at;
   }
   const int64_t row = s.unit_rows == 1 ? 0 : part / s.row_blocks;
   at.first = (part - row * s.row_blocks) * s.block;
-  at.n = least(s.block, s.inner - at.first);
+  at.n = smaller(s.block, s.inner - at.first);
   at.row = unit * s.unit_rows + row;
   at.start = at.row * s.inner + at.first;
   return at;
@@ -207,7 +205,7 @@ struct Frame {
 void run_program(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const auto& s = *static_cast<const ElementwiseState*>(state);
   Frame frame(s, args);
-  const int64_t last = least(end * s.chunk_blocks, s.blocks);
+  const int64_t last = smaller(end * s.chunk_blocks, s.blocks);
   for (int64_t block = begin * s.chunk_blocks; block < last; ++block) {
     const Place at = frame.run_block(block);
     if (s.copies) frame.copy_results(at);
@@ -230,10 +228,10 @@ void run_sum_splits(const void* state, int phase, int64_t begin, int64_t end, co
   }
   Frame frame(s, args);
   const int64_t unit_blocks = s.units_per_block > 0 ? s.blocks : s.blocks_per_unit;
-  const int64_t last = least(end * s.split_chunk, s.units * s.splits);
+  const int64_t last = smaller(end * s.split_chunk, s.units * s.splits);
   for (int64_t item = begin * s.split_chunk; item < last; ++item) {
     const int64_t unit = item / s.splits, split = item % s.splits;
-    const int64_t to = least((split + 1) * s.split_blocks, unit_blocks);
+    const int64_t to = smaller((split + 1) * s.split_blocks, unit_blocks);
     double sum = 0;
     for (int64_t block = split * s.split_blocks; block < to; ++block) sum += frame.sum_block<T>(frame.run_block(unit * unit_blocks + block));
     if (s.splits == 1) {
@@ -254,7 +252,7 @@ void run_sum_units(const void* state, int, int64_t begin, int64_t end, const Ste
     return;
   }
   Frame frame(s, args);
-  const int64_t last = least(end * s.chunk_blocks, s.blocks);
+  const int64_t last = smaller(end * s.chunk_blocks, s.blocks);
   for (int64_t block = begin * s.chunk_blocks; block < last; ++block) {
     const Place at = frame.run_block(block);
     const Operand& x = frame.registers[s.results[0]];
@@ -280,14 +278,14 @@ void run_sum_columns(const void* state, int, int64_t begin, int64_t end, const S
   const auto& s = *static_cast<const ElementwiseState*>(state);
   Frame frame(s, args);
   T* sums = reinterpret_cast<T*>(frame.scratch + s.column_scratch);
-  const int64_t last = least(end * s.split_chunk, s.blocks_per_unit);
+  const int64_t last = smaller(end * s.split_chunk, s.blocks_per_unit);
   for (int64_t part = begin * s.split_chunk; part < last; ++part) {
     const Place at = place_block(s, part);  // of unit 0: its column
     T* out = static_cast<T*>(args.out[0]) + at.start;
     memset(out, 0, sizeof(T) * static_cast<size_t>(at.n));
     for (int64_t first = 0; first < s.units; first += kColumnUnits) {
       memset(sums, 0, sizeof(T) * static_cast<size_t>(at.n));
-      const int64_t to = least(first + kColumnUnits, s.units);
+      const int64_t to = smaller(first + kColumnUnits, s.units);
       for (int64_t unit = first; unit < to; ++unit) {
         frame.run_block(unit * s.blocks_per_unit + part);
         add_block(s, frame.registers[s.results[0]], sums, 1, at.n);
@@ -314,7 +312,7 @@ void run_sum_rows(const void* state, int phase, int64_t begin, int64_t end, cons
   for (int64_t split = begin; split < end; ++split) {
     T* sums = s.splits == 1 ? out : partial + split * s.unit;
     memset(sums, 0, sizeof(T) * static_cast<size_t>(s.unit));
-    const int64_t to = least((split + 1) * s.split_blocks, steps);
+    const int64_t to = smaller((split + 1) * s.split_blocks, steps);
     for (int64_t step = split * s.split_blocks; step < to; ++step) {
       for (int64_t part = 0; part < parts; ++part) {
         const Place at = frame.run_block(step * parts + part);

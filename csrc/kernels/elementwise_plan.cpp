@@ -21,9 +21,6 @@ const char* const kOpcodeNames[] = {
 #undef NN_OPCODE
 };
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
 int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 bool parse_opcode(const char* name, Opcode* opcode) {
@@ -351,16 +348,16 @@ class Planner {
     const bool direct = bytes == 0 && s_->reduce == ReduceForm::kNone;
     for (int r = 0; r < p_.inputs; ++r) bytes += item(r);
     for (int k = 0; k < p_.results; ++k) bytes += item(p_.registers[k]);
-    int64_t block = direct ? kDirectBlock : max_of(kMinBlock, min_of(kMaxBlock, kBlockBytes / max_of(bytes, 1) / 64 * 64));
-    block = max_of(min_of(block, total_), 1);
+    int64_t block = direct ? kDirectBlock : larger(kMinBlock, smaller(kMaxBlock, kBlockBytes / larger(bytes, 1) / 64 * 64));
+    block = larger(smaller(block, total_), 1);
     s_->whole_rows = s_->inner <= block / 2 || (s_->outer_rank == 0 && s_->units == 1 && s_->inner <= block);
     if (!s_->whole_rows) {
       s_->units_per_block = 0;
-      s_->block = min_of(block, s_->inner);
+      s_->block = smaller(block, s_->inner);
       s_->row_blocks = ceil_div(s_->inner, s_->block);
       s_->blocks_per_unit = s_->unit_rows * s_->row_blocks;
     } else if (s_->unit <= block) {
-      s_->units_per_block = s_->unit > 0 ? min_of(block / s_->unit, max_of(s_->units, 1)) : 1;
+      s_->units_per_block = s_->unit > 0 ? smaller(block / s_->unit, larger(s_->units, 1)) : 1;
       s_->block = s_->units_per_block * s_->unit;
       s_->blocks_per_unit = 0;
     } else {
@@ -403,18 +400,18 @@ class Planner {
     }
   }
 
-  int64_t blocks_or_one() const { return max_of(s_->blocks, 1); }
+  int64_t blocks_or_one() const { return larger(s_->blocks, 1); }
 
   // Chunks and phases.
   void cut() {
     const int64_t blocks = blocks_or_one();
-    const int64_t wanted = max_of(ceil_div(kChunkElements, max_of(s_->block, 1)), ceil_div(blocks, kMaxChunks));
+    const int64_t wanted = larger(ceil_div(kChunkElements, larger(s_->block, 1)), ceil_div(blocks, kMaxChunks));
     s_->chunk_blocks = wanted;
     s_->splits = 1;
     switch (s_->reduce) {
       case ReduceForm::kNone: prepare_.add_phase(s_->blocks == 0 ? 0 : ceil_div(s_->blocks, wanted)); return;
       case ReduceForm::kAll: return cut_trailing(1, blocks, wanted);
-      case ReduceForm::kTrailing: return cut_trailing(s_->units, max_of(s_->blocks_per_unit, 1), wanted);
+      case ReduceForm::kTrailing: return cut_trailing(s_->units, larger(s_->blocks_per_unit, 1), wanted);
       case ReduceForm::kLeading: return cut_leading(wanted);
     }
   }
@@ -427,7 +424,7 @@ class Planner {
     }
     s_->splits = ceil_div(unit_blocks, wanted);
     s_->split_blocks = ceil_div(unit_blocks, s_->splits);
-    s_->split_chunk = max_of(ceil_div(units * s_->splits, kMaxChunks), s_->splits == 1 ? wanted / max_of(unit_blocks, 1) : 1);
+    s_->split_chunk = larger(ceil_div(units * s_->splits, kMaxChunks), s_->splits == 1 ? wanted / larger(unit_blocks, 1) : 1);
     prepare_.add_phase(units == 0 ? 0 : ceil_div(units * s_->splits, s_->split_chunk));
     if (s_->splits > 1) {
       prepare_.need_scratch(static_cast<size_t>(units * s_->splits) * sizeof(double));
@@ -438,15 +435,15 @@ class Planner {
   void cut_leading(int64_t wanted) {
     if (s_->by_columns) {
       // Every chunk sums some columns over all units.
-      s_->split_chunk = max_of(ceil_div(wanted, max_of(s_->units, 1)), ceil_div(s_->blocks_per_unit, kMaxChunks));
+      s_->split_chunk = larger(ceil_div(wanted, larger(s_->units, 1)), ceil_div(s_->blocks_per_unit, kMaxChunks));
       prepare_.add_phase(ceil_div(s_->blocks_per_unit, s_->split_chunk));
       return;
     }
     // Every chunk sums some units over all columns; the partial rows are added in order afterwards.
-    const int64_t unit_blocks = s_->units_per_block > 0 ? ceil_div(max_of(s_->units, 1), s_->units_per_block) : max_of(s_->units, 1);
-    const int64_t per = max_of(ceil_div(kChunkElements, max_of(s_->units_per_block > 0 ? s_->block : s_->unit, 1)), 1);
-    const int64_t most = max_of(kMaxPartialElements / max_of(s_->unit, 1), 1);
-    s_->splits = min_of(min_of(ceil_div(unit_blocks, per), most), kMaxChunks);
+    const int64_t unit_blocks = s_->units_per_block > 0 ? ceil_div(larger(s_->units, 1), s_->units_per_block) : larger(s_->units, 1);
+    const int64_t per = larger(ceil_div(kChunkElements, larger(s_->units_per_block > 0 ? s_->block : s_->unit, 1)), 1);
+    const int64_t most = larger(kMaxPartialElements / larger(s_->unit, 1), 1);
+    s_->splits = smaller(smaller(ceil_div(unit_blocks, per), most), kMaxChunks);
     s_->split_blocks = ceil_div(unit_blocks, s_->splits);
     s_->splits = ceil_div(unit_blocks, s_->split_blocks);
     prepare_.add_phase(s_->unit == 0 ? 0 : s_->splits);

@@ -3,11 +3,17 @@
 #pragma once
 #include <cstdint>
 
+#include "kernels/gemm_plan.h"
 #include "kernels/gemm_tile.h"
 #include "simd/vec.h"
 
 namespace nnlite::NN_ISA {
 namespace {
+
+// Columns of a panel as stored: kPanelColumns, in the last one as many whole multiples as it takes.
+NN_INLINE int64_t panel_width(int64_t columns, int64_t panel) {
+  return smaller(round_up(columns - panel * kPanelColumns, kPanelMultiple), kPanelColumns);
+}
 
 // Transposes a square of registers in place: element j of r[i] changes places with element i of r[j].
 #if defined(NN_COMPILE_AVX512)

@@ -15,7 +15,6 @@ constexpr int64_t kFewRows = 12;         // of a chunk where there would be fewe
 constexpr int64_t kFewChunks = 16;
 constexpr int64_t kLeastPackRows = 192;  // of a chunk that copies or transposes its own B
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
 bool is_float(DType dtype) { return dtype == DType::kFloat32 || dtype == DType::kFloat64 || dtype == DType::kBFloat16; }

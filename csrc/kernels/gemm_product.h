@@ -11,8 +11,6 @@
 namespace nnlite::NN_ISA {
 namespace {
 
-int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 // One product C[m, n] of a batch, and the rows and columns of it that a chunk computes.
 template <class T>
 struct Product {
@@ -31,10 +29,6 @@ struct Block {
   const T* b;
   int64_t ld;
 };
-
-int64_t panel_width(int64_t n, int64_t panel) {
-  return least((n - panel * kPanelColumns + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple, kPanelColumns);
-}
 
 template <class T>
 Block<T> find_rows(const MatmulPlan& plan, const Product<T>& product, int64_t column, int64_t k) {
@@ -62,7 +56,7 @@ __attribute__((noinline)) void activate(Activation activation, T* c, int64_t ldc
   constexpr int kLanes = Vec<T>::kLanes;
   for (int64_t i = 0; i < rows; ++i, c += ldc) {
     for (int64_t j = 0; j < columns; j += kLanes) {
-      const int part = static_cast<int>(least(columns - j, kLanes));
+      const int part = static_cast<int>(smaller(columns - j, kLanes));
       const Vec<T> x = load_part(c + j, part);
       store_part(c + j, activation == Activation::kTanh ? tanh(x) : sigmoid(x), part);
     }
@@ -127,7 +121,7 @@ void run_single_row(const MatmulPlan& plan, const Product<T>& product) {
   tile.a_col = plan.a_col;
   tile.k = plan.k;
   for (int64_t column = product.first_column; column < product.last_column; column += step) {
-    const int64_t columns = least(product.last_column - column, step);
+    const int64_t columns = smaller(product.last_column - column, step);
     tile.c = product.c + column;
     tile.flags = 0;
     plan_finish(plan, product, column, &tile);
@@ -157,12 +151,12 @@ void run_product(const MatmulPlan& plan, const Product<T>& product) {
   const int64_t depth_step = plan.k_block;
   int64_t k = 0;
   do {
-    const int64_t depth = least(plan.k - k, depth_step);
+    const int64_t depth = smaller(plan.k - k, depth_step);
     const bool last = k + depth >= plan.k;
     Tile<T> tile;
     bring_a(plan, product, k, depth, &tile);
     for (int64_t column = product.first_column; column < product.last_column; column += kStrip) {
-      const int64_t columns = least(product.last_column - column, kStrip);
+      const int64_t columns = smaller(product.last_column - column, kStrip);
       const Block<T> block = bring_block(plan, product, column, columns, k, depth);
       const TileSet<T> tiles = find_tiles<T>(columns);
       tile.b = block.b;
@@ -193,7 +187,7 @@ void find_matrices(const MatmulPlan& plan, int64_t index, Product<T>* product) {
 
 template <class T>
 int64_t panel_elements(const MatmulPlan& plan) {
-  return least(plan.k, plan.k_block) * kStripColumns<T>;
+  return smaller(plan.k, plan.k_block) * kStripColumns<T>;
 }
 
 template <class T>
@@ -213,7 +207,7 @@ Product<T> bind_product(const MatmulPlan& plan, const StepArgs& args) {
 template <class T>
 void pack_panels(const T* b, int64_t ldb, bool transposed, int64_t n, int64_t k, int64_t begin, int64_t end, T* packed) {
   for (int64_t p = begin; p < end; ++p) {
-    const int64_t column = p * kPanelColumns, width = panel_width(n, p), columns = least(n - column, kPanelColumns);
+    const int64_t column = p * kPanelColumns, width = panel_width(n, p), columns = smaller(n - column, kPanelColumns);
     T* panel = packed + column * k;
     if (width != columns) __builtin_memset(panel, 0, static_cast<size_t>(width * k) * sizeof(T));
     if (transposed) {
@@ -255,7 +249,7 @@ void run_matmul(const void* state, int phase, int64_t begin, int64_t end, const 
     product.first_row = plan.m * row / plan.row_chunks;
     product.last_row = plan.m * (row + 1) / plan.row_chunks;
     product.first_column = panels * column / plan.column_chunks * kPanelColumns;
-    product.last_column = least(plan.n, panels * (column + 1) / plan.column_chunks * kPanelColumns);
+    product.last_column = smaller(plan.n, panels * (column + 1) / plan.column_chunks * kPanelColumns);
     run_product(plan, product);
   }
 }

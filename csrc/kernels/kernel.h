@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "core/cpu.h"
+#include "core/integers.h"
 #include "core/spec.h"
 
 namespace nnlite {

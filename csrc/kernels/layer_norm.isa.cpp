@@ -240,13 +240,13 @@ template <int kVectors, class Item>
 void run_layer_norm(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   using T = NumberOf<Item>;
   const LayerNormState& s = *static_cast<const LayerNormState*>(state);
-  const int64_t columns = s.columns, last = min_of(end * s.chunk_rows, s.rows);
+  const int64_t columns = s.columns, last = smaller(end * s.chunk_rows, s.rows);
   const int64_t batch = columns * static_cast<int64_t>(sizeof(Item)) <= kShortRow ? kBatch : 4;
   const Item *gamma = static_cast<const Item*>(args.in[1]), *beta = static_cast<const Item*>(args.in[2]);
   const T epsilon = static_cast<T>(s.epsilon);
   RowMoments<T> m = {};
   for (int64_t i = begin * s.chunk_rows; i < last; i += batch) {
-    const int rows = static_cast<int>(min_of(batch, last - i));
+    const int rows = static_cast<int>(smaller(batch, last - i));
     const Item* x = static_cast<const Item*>(args.in[0]) + i * columns;
     Item* y = static_cast<Item*>(args.out[0]) + i * columns;
     if constexpr (kVectors > 0) {
@@ -337,7 +337,7 @@ void layer_norm_grad_block(const LayerNormState& s, int64_t chunk, const StepArg
   T* partial = gradient_partial<T>(s, args.scratch, chunk);
   memset(partial, 0, static_cast<size_t>(2 * s.columns) * sizeof(T));
   int64_t i = chunk * s.chunk_rows;
-  const int64_t last = min_of(i + s.chunk_rows, s.rows);
+  const int64_t last = smaller(i + s.chunk_rows, s.rows);
   if constexpr (kManyForms<Item>) {
     for (; i + 4 <= last; i += 4) layer_norm_grad_rows<4, Item>(s, i, partial, partial + s.columns, args);
   }
@@ -349,7 +349,7 @@ void combine_partials(const LayerNormState& s, int64_t first, int64_t last, cons
   using T = NumberOf<Item>;
   constexpr int kLanes = Vec<T>::kLanes;
   for (int64_t j = first; j < last; j += kLanes) {
-    const int n = static_cast<int>(min_of(kLanes, last - j));
+    const int n = static_cast<int>(smaller(kLanes, last - j));
     Wide<T> dgamma = splat_wide<T>(0), dbeta = splat_wide<T>(0);
     for (int64_t chunk = 0; chunk < s.chunks; ++chunk) {
       const T* partial = gradient_partial<T>(s, args.scratch, chunk) + j;
@@ -370,7 +370,7 @@ void run_layer_norm_grad(const void* state, int phase, int64_t begin, int64_t en
     for (int64_t chunk = 0; chunk < s.chunks; ++chunk) layer_norm_grad_block<Item>(s, chunk, args);
     return combine_partials<Item>(s, 0, s.columns, args);
   }
-  if (phase == 1) return combine_partials<Item>(s, begin * s.chunk_columns, min_of(end * s.chunk_columns, s.columns), args);
+  if (phase == 1) return combine_partials<Item>(s, begin * s.chunk_columns, smaller(end * s.chunk_columns, s.columns), args);
   for (int64_t chunk = begin; chunk < end; ++chunk) layer_norm_grad_block<Item>(s, chunk, args);
 }
 
@@ -394,7 +394,7 @@ LayerNormState* new_layer_norm(Prepare& p, const Spec& x, int64_t row_bytes) {
   LayerNormState* s = static_cast<LayerNormState*>(p.new_state(sizeof(LayerNormState)));
   s->columns = x.dim(-1);
   s->rows = s->columns > 0 ? x.size() / s->columns : 0;
-  s->chunk_rows = max_of(4, kChunkBytes / max_of(1, row_bytes) / 4 * 4);
+  s->chunk_rows = larger(4, kChunkBytes / larger(1, row_bytes) / 4 * 4);
   s->chunks = ceil_div(s->rows, s->chunk_rows);
   return s;
 }

@@ -18,7 +18,7 @@ template <class T>
 void add_phases(Prepare& prepare, const MatmulPlan& plan) {
   if (plan.pack_first) prepare.add_phase((plan.n + kPanelColumns - 1) / kPanelColumns);
   prepare.add_phase(plan.chunks);
-  const int64_t a_rows = !plan.copy_a ? 0 : plan.a_col == 1 ? (plan.m + plan.row_chunks - 1) / plan.row_chunks : least(plan.k, plan.k_block);
+  const int64_t a_rows = !plan.copy_a ? 0 : plan.a_col == 1 ? (plan.m + plan.row_chunks - 1) / plan.row_chunks : smaller(plan.k, plan.k_block);
   prepare.need_thread_scratch(static_cast<size_t>(panel_elements<T>(plan) + a_rows * plan.a_copy_ld) * sizeof(T));
 }
 
@@ -57,7 +57,7 @@ void widen(const WidenedPlan& plan, int64_t begin, int64_t end, const StepArgs& 
     float* to = widened(plan, args, i);
     const int64_t first = plan.sizes[i] * begin / plan.widen_chunks, last = plan.sizes[i] * end / plan.widen_chunks;
     for (int64_t j = first; j < last; j += 16) {
-      const int part = static_cast<int>(least(last - j, 16));
+      const int part = static_cast<int>(smaller(last - j, 16));
       store_part(to + j, part == 16 ? BFloat16::read(from + j) : BFloat16::read_part(from + j, part), part);
     }
   }
@@ -68,7 +68,7 @@ void round_sums(const WidenedPlan& plan, int64_t begin, int64_t end, const StepA
   uint16_t* to = static_cast<uint16_t*>(args.out[0]);
   const int64_t first = plan.c_size * begin / plan.round_chunks, last = plan.c_size * end / plan.round_chunks;
   for (int64_t j = first; j < last; j += 16) {
-    const int part = static_cast<int>(least(last - j, 16));
+    const int part = static_cast<int>(smaller(last - j, 16));
     BFloat16::write_part(to + j, load_part(from + j, part), part);
   }
 }

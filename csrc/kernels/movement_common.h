@@ -97,12 +97,12 @@ inline void repeat_row(char* dst, const char* src, int64_t rows, int64_t bytes) 
   memcpy(dst, src, static_cast<size_t>(bytes));
   int64_t filled = bytes;
   while (filled < 4096 && filled < total) {
-    const int64_t n = min_of(filled, total - filled);
+    const int64_t n = smaller(filled, total - filled);
     memcpy(dst + filled, dst, static_cast<size_t>(n));
     filled += n;
   }
   const int64_t block = filled;
-  for (; filled < total; filled += block) memcpy(dst + filled, dst, static_cast<size_t>(min_of(block, total - filled)));
+  for (; filled < total; filled += block) memcpy(dst + filled, dst, static_cast<size_t>(smaller(block, total - filled)));
 }
 
 // Fills `count` elements of `size` bytes with the value in the low bytes of `pattern`, whose 8 bytes repeat it.

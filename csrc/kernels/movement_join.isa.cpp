@@ -53,7 +53,7 @@ void run_pad(const void* state, int, int64_t begin, int64_t end, const StepArgs&
   const int64_t row_bytes = s.out_length * s.cell;
   const int64_t no_strides[kMaxRank] = {};
   int64_t row = begin * s.chunk_rows;
-  const int64_t last = min_of(end * s.chunk_rows, s.rows);
+  const int64_t last = smaller(end * s.chunk_rows, s.rows);
   char* out = static_cast<char*>(args.out[0]) + row * row_bytes;
   Odometer at;
   at.start(s.rank, s.out_dims, no_strides, row);
@@ -157,7 +157,7 @@ void prepare_pad(Prepare& p) {
     stride *= axes[i].dim;
     s->rows *= axes[i].out_dim;
   }
-  s->chunk_rows = max_of(1, kChunkBytes / (s->out_length * s->cell));
+  s->chunk_rows = larger(1, kChunkBytes / (s->out_length * s->cell));
   p.set_run(run_pad);
   p.add_phase(ceil_div(s->rows, s->chunk_rows));
 }
@@ -175,11 +175,11 @@ struct JoinState {
 void run_join_long(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const JoinState& s = *static_cast<const JoinState*>(state);
   for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t row = unit / s.pieces, first = unit % s.pieces * s.piece, last = min_of(first + s.piece, s.row_bytes);
+    const int64_t row = unit / s.pieces, first = unit % s.pieces * s.piece, last = smaller(first + s.piece, s.row_bytes);
     char* out = static_cast<char*>(args.out[0]) + row * s.row_bytes;
     int64_t start = 0;
     for (int k = 0; k < s.inputs && start < last; start += s.bytes[k++]) {
-      const int64_t from = max_of(first, start), to = min_of(last, start + s.bytes[k]);
+      const int64_t from = larger(first, start), to = smaller(last, start + s.bytes[k]);
       if (from < to) memcpy(out + from, static_cast<const char*>(args.in[k]) + row * s.bytes[k] + (from - start), static_cast<size_t>(to - from));
     }
   }
@@ -187,7 +187,7 @@ void run_join_long(const void* state, int, int64_t begin, int64_t end, const Ste
 
 void run_join(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const JoinState& s = *static_cast<const JoinState*>(state);
-  const int64_t first = begin * s.chunk_rows, rows = min_of(end * s.chunk_rows, s.rows) - first;
+  const int64_t first = begin * s.chunk_rows, rows = smaller(end * s.chunk_rows, s.rows) - first;
   char* out = static_cast<char*>(args.out[0]) + first * s.row_bytes;
   for (int k = 0; k < s.inputs; out += s.bytes[k++]) {
     copy_rows(out, s.row_bytes, static_cast<const char*>(args.in[k]) + first * s.bytes[k], s.bytes[k], rows, s.bytes[k]);
@@ -225,7 +225,7 @@ void prepare_concatenate(Prepare& p) {
   s->row_bytes = total * inner;
   s->piece = kChunkBytes;
   s->pieces = ceil_div(s->row_bytes, s->piece);
-  s->chunk_rows = max_of(1, kChunkBytes / s->row_bytes);
+  s->chunk_rows = larger(1, kChunkBytes / s->row_bytes);
   p.set_run(s->pieces > 1 ? run_join_long : run_join);
   p.add_phase(s->pieces > 1 ? s->rows * s->pieces : ceil_div(s->rows, s->chunk_rows));
 }

@@ -62,14 +62,14 @@ void for_rows(const ViewState& s, int64_t begin, int64_t end, const StepArgs& ar
   const char* in = static_cast<const char*>(args.in[0]) + s.offset;
   char* out = static_cast<char*>(args.out[0]);
   int64_t unit = begin * s.chunk_units;
-  const int64_t last = min_of(end * s.chunk_units, s.units);
+  const int64_t last = smaller(end * s.chunk_units, s.units);
   const int64_t row_bytes = s.length * s.item;
   if (s.pieces > 1) {
     Odometer at;
     at.start(s.rank, s.dims, s.strides, unit / s.pieces);
     for (int64_t piece = unit % s.pieces; unit < last; ++unit) {
       const int64_t first = piece * s.piece;
-      const int64_t n = min_of(s.piece, s.length - first);
+      const int64_t n = smaller(s.piece, s.length - first);
       body(out + (unit / s.pieces) * row_bytes + first * s.item, in + at.offset + first * s.step * s.item, 0, 1, n);
       if (++piece == s.pieces) {
         piece = 0;
@@ -84,7 +84,7 @@ void for_rows(const ViewState& s, int64_t begin, int64_t end, const StepArgs& ar
   Odometer at;
   at.start(inner, s.dims, s.strides, unit / run);
   for (int64_t j = unit % run; unit < last; j = 0) {
-    const int64_t rows = min_of(run - j, last - unit);
+    const int64_t rows = smaller(run - j, last - unit);
     body(out + unit * row_bytes, in + at.offset + j * s.strides[inner], s.strides[inner], rows, s.length);
     unit += rows;
     at.next(s.dims, s.strides);
@@ -165,15 +165,15 @@ void run_tiles(const void* state, int, int64_t begin, int64_t end, const StepArg
   const char* in = static_cast<const char*>(args.in[0]) + s.offset;
   char* out = static_cast<char*>(args.out[0]);
   const int64_t blocks = s.depth_blocks * s.length_blocks;
-  const int64_t last = min_of(end * s.chunk_units, s.units);
+  const int64_t last = smaller(end * s.chunk_units, s.units);
   for (int64_t unit = begin * s.chunk_units; unit < last; ++unit) {
     Odometer from, to;
     from.start(s.rank, s.dims, s.strides, unit / blocks);
     to.start(s.rank, s.dims, s.out_strides, unit / blocks);
     const int64_t d = (unit % blocks) / s.length_blocks * kTileBlock, i = (unit % blocks) % s.length_blocks * kTileBlock;
     transpose_block(reinterpret_cast<const T*>(in + from.offset) + i * s.step + d, s.step,
-                    reinterpret_cast<T*>(out + to.offset) + d * s.depth_stride + i, s.depth_stride, min_of(kTileBlock, s.depth - d),
-                    min_of(kTileBlock, s.length - i));
+                    reinterpret_cast<T*>(out + to.offset) + d * s.depth_stride + i, s.depth_stride, smaller(kTileBlock, s.depth - d),
+                    smaller(kTileBlock, s.length - i));
   }
 }
 
@@ -219,7 +219,7 @@ void plan_tiles(const View& v, int axis, ViewState* s) {
   s->length_blocks = ceil_div(s->length, kTileBlock);
   s->units = s->depth_blocks * s->length_blocks;
   for (int i = 0; i < s->rank; ++i) s->units *= s->dims[i];
-  s->chunk_units = max_of(1, kChunkBytes / (min_of(kTileBlock, s->depth) * min_of(kTileBlock, s->length) * s->item));
+  s->chunk_units = larger(1, kChunkBytes / (smaller(kTileBlock, s->depth) * smaller(kTileBlock, s->length) * s->item));
 }
 
 void plan_rows(const View& v, ViewState* s) {
@@ -230,10 +230,10 @@ void plan_rows(const View& v, ViewState* s) {
     s->strides[i] = v.strides[i] * s->item;
     rows *= v.dims[i];
   }
-  s->piece = min_of(s->length, kChunkBytes / s->item);
+  s->piece = smaller(s->length, kChunkBytes / s->item);
   s->pieces = ceil_div(s->length, s->piece);
   s->units = rows * s->pieces;
-  s->chunk_units = s->pieces > 1 ? 1 : max_of(1, kChunkBytes / (s->length * s->item));
+  s->chunk_units = s->pieces > 1 ? 1 : larger(1, kChunkBytes / (s->length * s->item));
 }
 
 void prepare_view(Prepare& p, View v) {

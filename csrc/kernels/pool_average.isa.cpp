@@ -49,7 +49,7 @@ template <class Item>
 void run_average_pool(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const PoolState& state_ = *static_cast<const PoolState*>(state);
   const PoolShape s = state_.shape;
-  const int64_t last = min_of(end * state_.chunk_rows, state_.rows);
+  const int64_t last = smaller(end * state_.chunk_rows, state_.rows);
   for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
     average_row(s, static_cast<const Item*>(args.in[0]) + row / s.oh * s.ih * s.iw * s.c, row % s.oh,
                 static_cast<Item*>(args.out[0]) + row * s.ow * s.c);
@@ -141,7 +141,7 @@ void run_average_pool_grad(const void* state, int, int64_t begin, int64_t end, c
   const PoolState& state_ = *static_cast<const PoolState*>(state);
   const PoolShape s = state_.shape;
   const bool apart = s.sh >= s.kh && s.sw >= s.kw;
-  const int64_t last = min_of(end * state_.chunk_rows, state_.rows);
+  const int64_t last = smaller(end * state_.chunk_rows, state_.rows);
   for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
     const int64_t ih = row % s.ih;
     const Item* dy = static_cast<const Item*>(args.in[0]) + row / s.ih * s.oh * s.ow * s.c;

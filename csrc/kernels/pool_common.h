@@ -8,18 +8,18 @@ namespace {
 
 // The windows whose cells all lie inside.
 NN_INLINE PoolRange whole_windows(int64_t stride, int64_t pad, int64_t window, int64_t size, int64_t windows) {
-  const int64_t begin = min_of(windows, (pad + stride - 1) / stride), last = size + pad - window;
-  return {begin, last < 0 ? begin : max_of(begin, min_of(windows, last / stride + 1))};
+  const int64_t begin = smaller(windows, (pad + stride - 1) / stride), last = size + pad - window;
+  return {begin, last < 0 ? begin : larger(begin, smaller(windows, last / stride + 1))};
 }
 
 // Calls body(column, windows, run) for all columns of a row of the input: `run` columns, s.sw apart, each covered by the windows of the one before
 // moved on by one. Runs stay within windows [first, last).
 template <class Body>
 NN_INLINE void for_covered_runs(const PoolShape& s, int64_t first, int64_t last, Body body) {
-  for (int64_t phase = 0; phase < min_of(s.sw, s.iw); ++phase) {
+  for (int64_t phase = 0; phase < smaller(s.sw, s.iw); ++phase) {
     for (int64_t iw = phase, run; iw < s.iw; iw += run * s.sw) {
       const int64_t begin = iw + s.left - s.kw + s.sw, end = (iw + s.left) / s.sw + 1;  // begin: not yet divided
-      run = begin >= first * s.sw && end <= last ? min_of(last - end, (s.iw - 1 - iw) / s.sw) + 1 : 1;
+      run = begin >= first * s.sw && end <= last ? smaller(last - end, (s.iw - 1 - iw) / s.sw) + 1 : 1;
       body(iw, windows_over(iw, s.sw, s.left, s.kw, s.ow), run);
     }
   }

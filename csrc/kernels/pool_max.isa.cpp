@@ -167,7 +167,7 @@ template <class Item, bool with_cells>
 void run_max_pool(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const PoolState& state_ = *static_cast<const PoolState*>(state);
   const PoolShape s = state_.shape;
-  const int64_t last = min_of(end * state_.chunk_rows, state_.rows), out_row = s.ow * s.c;
+  const int64_t last = smaller(end * state_.chunk_rows, state_.rows), out_row = s.ow * s.c;
   for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
     const Item* image = static_cast<const Item*>(args.in[0]) + row / s.oh * s.ih * s.iw * s.c;
     uint8_t* cells = with_cells ? static_cast<uint8_t*>(args.out[1]) + row * out_row : nullptr;
@@ -282,7 +282,7 @@ void run_max_pool_grad(const void* state, int, int64_t begin, int64_t end, const
   const PoolState& state_ = *static_cast<const PoolState*>(state);
   const PoolShape s = state_.shape;
   const bool apart = s.sh >= s.kh && s.sw >= s.kw;
-  const int64_t last = min_of(end * state_.chunk_rows, state_.rows);
+  const int64_t last = smaller(end * state_.chunk_rows, state_.rows);
   for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
     const int64_t image = row / s.ih * s.oh * s.ow * s.c, ih = row % s.ih;
     const Item* dy = static_cast<const Item*>(args.in[0]) + image;

@@ -226,8 +226,6 @@ struct Integers {
   }
 };
 
-NN_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 template <class P>
 struct Reduction {
   using Item = typename P::Item;
@@ -247,7 +245,7 @@ struct Reduction {
       }
       return;
     }
-    const int64_t last = least(end * s.chunk_items, s.items);
+    const int64_t last = smaller(end * s.chunk_items, s.items);
     if (s.pieces == 1 && s.kept_rank == 1) {  // short rows
       const int64_t stride = s.kept_strides[0];
       for (int64_t o = begin * s.chunk_items; o < last; ++o) y[o] = P::finish(P::combine(P::identity(), P::run(x + o * stride, s.run)));
@@ -257,11 +255,11 @@ struct Reduction {
       const int64_t o = s.splits == 1 ? item : item / s.splits, split = item - o * s.splits;
       const Item* base = x + strided_offset(s.kept_rank, s.kept_dims, s.kept_strides, o);
       Acc acc = P::identity();
-      const int64_t to = least((split + 1) * s.split_pieces, s.pieces);
+      const int64_t to = smaller((split + 1) * s.split_pieces, s.pieces);
       for (int64_t piece = split * s.split_pieces; piece < to; ++piece) {
         const int64_t outer = s.run_pieces == 1 ? piece : piece / s.run_pieces, first = (piece - outer * s.run_pieces) * s.piece;
         const Item* from = base + strided_offset(s.reduced_rank, s.reduced_dims, s.reduced_strides, outer) + first;
-        acc = P::combine(acc, P::run(from, least(s.piece, s.run - first)));
+        acc = P::combine(acc, P::run(from, smaller(s.piece, s.run - first)));
       }
       if (s.splits == 1) {
         y[o] = P::finish(acc);
@@ -286,17 +284,17 @@ struct Reduction {
       return;
     }
     Row* acc = static_cast<Row*>(args.thread_scratch);
-    const int64_t last = least(end * s.chunk_items, s.items);
+    const int64_t last = smaller(end * s.chunk_items, s.items);
     for (int64_t item = begin * s.chunk_items; item < last; ++item) {
       const int64_t split = item % s.splits, part = item / s.splits % s.column_parts, o = item / s.splits / s.column_parts;
-      const int64_t column = part * s.column_part, width = least(s.column_part, s.columns - column);
+      const int64_t column = part * s.column_part, width = smaller(s.column_part, s.columns - column);
       const Item* base = x + strided_offset(s.kept_rank, s.kept_dims, s.kept_strides, o) + column;
       P::clear_row(acc, width);
-      const int64_t to = least((split + 1) * s.split_pieces, s.pieces);
+      const int64_t to = smaller((split + 1) * s.split_pieces, s.pieces);
       for (int64_t piece = split * s.split_pieces; piece < to; ++piece) {
         const int64_t outer = piece / s.run_pieces, first = (piece - outer * s.run_pieces) * s.piece;
         const Item* from = base + strided_offset(s.reduced_rank, s.reduced_dims, s.reduced_strides, outer) + first * s.columns;
-        P::rows(acc, from, least(s.piece, s.run - first), s.columns, width);
+        P::rows(acc, from, smaller(s.piece, s.run - first), s.columns, width);
       }
       if (s.splits == 1) {
         P::finish_row(acc, y + o * s.columns + column, width);
@@ -308,7 +306,7 @@ struct Reduction {
 
   static void copy(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
     const auto& s = *static_cast<const ReduceState*>(state);
-    const int64_t first = begin * s.chunk_items, last = least(end * s.chunk_items, s.items);
+    const int64_t first = begin * s.chunk_items, last = smaller(end * s.chunk_items, s.items);
     memmove(static_cast<Item*>(args.out[0]) + first, static_cast<const Item*>(args.in[0]) + first, sizeof(Item) * static_cast<size_t>(last - first));
   }
 

@@ -10,10 +10,6 @@ constexpr int64_t kChunkElements = 16 * 1024;
 constexpr int64_t kMaxChunks = 256;
 constexpr int64_t kMaxPartialElements = 128 * 1024;
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
-
 // Axes of size 1 dropped, neighbours of one kind merged.
 struct Axes {
   int rank = 0;
@@ -82,17 +78,17 @@ void plan_reduce(Prepare& prepare, ReduceState* s, int64_t acc_bytes, int64_t ro
   s->piece = s->column_form ? kRows : kPiece;
   s->run_pieces = ceil_div(s->run, s->piece);
   s->pieces = s->outer * s->run_pieces;
-  s->column_part = min_of(s->columns, kColumnPart);
+  s->column_part = smaller(s->columns, kColumnPart);
   s->column_parts = s->columns == 0 ? 0 : ceil_div(s->columns, s->column_part);
   // Splits only where outputs alone give too few chunks, and as few as fill the chunks.
-  const int64_t tasks = max_of(s->outputs * s->column_parts, 1);
-  const int64_t wanted = min_of(kMaxChunks, ceil_div(max_of(total, 1), kChunkElements));
-  const int64_t most = max_of(kMaxPartialElements / max_of(s->outputs * s->columns, 1), 1);
-  s->splits = max_of(min_of(min_of(wanted / tasks, most), s->pieces), 1);
-  s->split_pieces = max_of(ceil_div(s->pieces, s->splits), 1);
-  s->splits = max_of(ceil_div(s->pieces, s->split_pieces), 1);
+  const int64_t tasks = larger(s->outputs * s->column_parts, 1);
+  const int64_t wanted = smaller(kMaxChunks, ceil_div(larger(total, 1), kChunkElements));
+  const int64_t most = larger(kMaxPartialElements / larger(s->outputs * s->columns, 1), 1);
+  s->splits = larger(smaller(smaller(wanted / tasks, most), s->pieces), 1);
+  s->split_pieces = larger(ceil_div(s->pieces, s->splits), 1);
+  s->splits = larger(ceil_div(s->pieces, s->split_pieces), 1);
   s->items = s->outputs * s->column_parts * s->splits;
-  s->chunk_items = max_of(ceil_div(s->items, max_of(wanted, 1)), 1);
+  s->chunk_items = larger(ceil_div(s->items, larger(wanted, 1)), 1);
   prepare.set_cost(static_cast<double>(total));
   prepare.add_phase(ceil_div(s->items, s->chunk_items));
   if (s->column_form) prepare.need_thread_scratch(static_cast<size_t>(s->column_part * row_bytes));

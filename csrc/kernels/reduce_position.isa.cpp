@@ -17,8 +17,6 @@ struct AxisState {
   bool reverse;
 };
 
-NN_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 AxisState* plan_axis(Prepare& prepare) {
   const Spec& x = prepare.input(0);
   const int64_t axis = prepare.get_int("axis");
@@ -28,7 +26,7 @@ AxisState* plan_axis(Prepare& prepare) {
   for (int d = 0; d < axis; ++d) s->outer *= x.dims[d];
   for (int d = static_cast<int>(axis) + 1; d < x.rank; ++d) s->inner *= x.dims[d];
   s->n = x.dims[axis];
-  s->part = least(s->inner, kColumnPart);
+  s->part = smaller(s->inner, kColumnPart);
   s->parts = s->part == 0 ? 0 : (s->inner + s->part - 1) / s->part;
   s->items = s->outer * s->parts;
   int64_t per = kChunkElements / (s->n * s->part + 1) + 1;
@@ -138,13 +136,13 @@ void run_position(const void* state, int, int64_t begin, int64_t end, const Step
   const auto* x = static_cast<const typename E::Item*>(args.in[0]);
   auto* y = static_cast<int32_t*>(args.out[0]);
   auto* best = static_cast<typename E::Number*>(args.thread_scratch);
-  const int64_t last = least(end * s.chunk_items, s.items);
+  const int64_t last = smaller(end * s.chunk_items, s.items);
   for (int64_t item = begin * s.chunk_items; item < last; ++item) {
     if (s.inner == 1) {
       y[item] = in_row(x + item * s.n, s.n);
       continue;
     }
-    const int64_t outer = item / s.parts, first = (item - outer * s.parts) * s.part, width = least(s.part, s.inner - first);
+    const int64_t outer = item / s.parts, first = (item - outer * s.parts) * s.part, width = smaller(s.part, s.inner - first);
     const auto* row = x + outer * s.n * s.inner + first;
     int32_t* at = y + outer * s.inner + first;
     for (int64_t j = 0; j < width; ++j) {
@@ -191,9 +189,9 @@ void run_cumsum(const void* state, int, int64_t begin, int64_t end, const StepAr
   const auto& s = *static_cast<const AxisState*>(state);
   using Number = typename E::Number;
   auto* total = static_cast<Number*>(args.thread_scratch);
-  const int64_t last = least(end * s.chunk_items, s.items);
+  const int64_t last = smaller(end * s.chunk_items, s.items);
   for (int64_t item = begin * s.chunk_items; item < last; ++item) {
-    const int64_t outer = item / s.parts, first = (item - outer * s.parts) * s.part, width = least(s.part, s.inner - first);
+    const int64_t outer = item / s.parts, first = (item - outer * s.parts) * s.part, width = smaller(s.part, s.inner - first);
     const int64_t start = outer * s.n * s.inner + first + (s.reverse ? (s.n - 1) * s.inner : 0);
     const int64_t step = s.reverse ? -s.inner : s.inner;
     const auto* x = static_cast<const typename E::Item*>(args.in[0]) + start;

@@ -6,22 +6,6 @@
 namespace nnlite::NN_ISA {
 namespace {
 
-// Working copies: products of all gates, and the states that enter the next step.
-template <class T>
-struct ForwardWork {
-  T *sums, *state, *other;  // other: cell states of lstm; the reset state of gru
-
-  ForwardWork(const RnnPlan& plan, void* scratch) {
-    RnnScratch<T> free(plan, scratch);
-    sums = free.take(plan.gate_ld);
-    state = free.take(plan.state_ld);
-    other = free.take(plan.state_ld);
-  }
-  static size_t bytes(const RnnPlan& plan) {
-    return static_cast<size_t>((plan.rows + kRnnSpareRows) * (plan.gate_ld + 2 * plan.state_ld)) * sizeof(T);
-  }
-};
-
 // One step of one row: pointers to what it reads and writes.
 template <class T>
 struct ForwardRow {
@@ -40,7 +24,7 @@ template <class T>
 void step_simple(const RnnPlan& plan, const ForwardRow<T>& row) {
   constexpr int kLanes = Vec<T>::kLanes;
   for (int64_t j = 0; j < plan.units; j += kLanes) {
-    const int n = static_cast<int>(least(plan.units - j, kLanes));
+    const int n = static_cast<int>(smaller(plan.units - j, kLanes));
     prefetch_gate(row, j);
     const Vec<T> h = activate(plan.activation, load(row.sums + j) + load_some(row.x + j, n));
     store_some(row.states + j, h, n);
@@ -53,7 +37,7 @@ void step_lstm(const RnnPlan& plan, const ForwardRow<T>& row) {
   constexpr int kLanes = Vec<T>::kLanes;
   const int64_t units = plan.units, padded = plan.padded;
   for (int64_t j = 0; j < units; j += kLanes) {
-    const int n = static_cast<int>(least(units - j, kLanes));
+    const int n = static_cast<int>(smaller(units - j, kLanes));
     Vec<T> sum[4];
     NN_UNROLL(4)
     for (int g = 0; g < 4; ++g) {
@@ -86,7 +70,7 @@ void step_gru_after(const RnnPlan& plan, const ForwardRow<T>& row) {
   constexpr int kLanes = Vec<T>::kLanes;
   const int64_t units = plan.units, padded = plan.padded;
   for (int64_t j = 0; j < units; j += kLanes) {
-    const int n = static_cast<int>(least(units - j, kLanes));
+    const int n = static_cast<int>(smaller(units - j, kLanes));
     Vec<T> x[3], inner[3];
     NN_UNROLL(3)
     for (int g = 0; g < 3; ++g) {
@@ -112,7 +96,7 @@ void step_gru_gates(const RnnPlan& plan, const ForwardRow<T>& row) {
   constexpr int kLanes = Vec<T>::kLanes;
   const int64_t units = plan.units, padded = plan.padded;
   for (int64_t j = 0; j < units; j += kLanes) {
-    const int n = static_cast<int>(least(units - j, kLanes));
+    const int n = static_cast<int>(smaller(units - j, kLanes));
     const Vec<T> z = activate(plan.recurrent_activation, load(row.sums + j) + load_some(row.x + j, n));
     const Vec<T> r = activate(plan.recurrent_activation, load(row.sums + padded + j) + load_some(row.x + units + j, n));
     const Vec<T> reset = r * load(row.state + j);
@@ -128,7 +112,7 @@ void step_gru_candidate(const RnnPlan& plan, const ForwardRow<T>& row) {
   constexpr int kLanes = Vec<T>::kLanes;
   const int64_t units = plan.units, padded = plan.padded;
   for (int64_t j = 0; j < units; j += kLanes) {
-    const int n = static_cast<int>(least(units - j, kLanes));
+    const int n = static_cast<int>(smaller(units - j, kLanes));
     const Vec<T> candidate = activate(plan.activation, load(row.sums + 2 * padded + j) + load_some(row.x + 2 * units + j, n));
     const Vec<T> h = mix(load(row.sums + j), load(row.state + j), candidate);
     store_some(row.gates + 2 * units + j, candidate, n);
@@ -152,7 +136,7 @@ void keep_row(const RnnPlan& plan, const ForwardRow<T>& row) {
 }
 
 template <class T>
-ForwardRow<T> find_row(const RnnPlan& plan, const StepArgs& args, const ForwardWork<T>& work, int64_t first, int64_t i, int64_t time, int64_t next) {
+ForwardRow<T> find_row(const RnnPlan& plan, const StepArgs& args, const RnnWork<T>& work, int64_t first, int64_t i, int64_t time, int64_t next) {
   const bool simple = plan.cell == RnnCell::kSimple;
   const int64_t row = first + i, wide = plan.gates * plan.units;
   ForwardRow<T> r;
@@ -169,7 +153,7 @@ ForwardRow<T> find_row(const RnnPlan& plan, const StepArgs& args, const ForwardW
 }
 
 template <class T>
-void run_chunk(const RnnPlan& plan, const StepArgs& args, const RnnRows& rows, const ForwardWork<T>& work) {
+void run_chunk(const RnnPlan& plan, const StepArgs& args, const RnnRows& rows, const RnnWork<T>& work) {
   using StepFunction = void (*)(const RnnPlan&, const ForwardRow<T>&);
   static constexpr StepFunction kSteps[] = {step_simple<T>, step_lstm<T>, step_gru_after<T>, step_gru_gates<T>};
   const StepFunction step = kSteps[static_cast<int>(plan.cell)];
@@ -210,7 +194,7 @@ void run_rnn(const void* state, int phase, int64_t begin, int64_t end, const Ste
   }
   for (int64_t chunk = begin; chunk < end; ++chunk) {
     const RnnRows rows(plan, chunk);
-    const ForwardWork<T> work(plan, args.thread_scratch);
+    const RnnWork<T> work(plan, args.thread_scratch);
     const int64_t at = rows.first * plan.units;
     copy_in(plan, static_cast<const T*>(args.in[2]) + at, plan.units, rows.count, work.state);
     if (lstm) copy_in(plan, static_cast<const T*>(args.in[3]) + at, plan.units, rows.count, work.other);
@@ -228,7 +212,7 @@ void prepare_rnn(Prepare& prepare, RnnCell cell) {
   const int64_t parts = packed_part(*plan) + rnn_packed_size(plan->units, plan->padded);
   prepare.set_run(single ? run_rnn<float> : run_rnn<double>);
   prepare.need_scratch(static_cast<size_t>(cell == RnnCell::kGruBefore ? parts : whole) * (single ? sizeof(float) : sizeof(double)));
-  prepare.need_thread_scratch(single ? ForwardWork<float>::bytes(*plan) : ForwardWork<double>::bytes(*plan));
+  prepare.need_thread_scratch(single ? RnnWork<float>::bytes(*plan) : RnnWork<double>::bytes(*plan));
 }
 
 void prepare_simple_rnn(Prepare& prepare) { prepare_rnn(prepare, RnnCell::kSimple); }

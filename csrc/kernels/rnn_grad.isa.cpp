@@ -7,22 +7,6 @@
 namespace nnlite::NN_ISA {
 namespace {
 
-// Working copies: gradients of the gates' sums, of the state that enters the step at hand, and of the cell state (lstm) or the reset state (gru).
-template <class T>
-struct BackwardWork {
-  T *sums, *state, *other;
-
-  BackwardWork(const RnnPlan& plan, void* scratch) {
-    RnnScratch<T> free(plan, scratch);
-    sums = free.take(plan.gate_ld);
-    state = free.take(plan.state_ld);
-    other = free.take(plan.state_ld);
-  }
-  static size_t bytes(const RnnPlan& plan) {
-    return static_cast<size_t>((plan.rows + kRnnSpareRows) * (plan.gate_ld + 2 * plan.state_ld)) * sizeof(T);
-  }
-};
-
 // One step of one row. `previous` is the state (gru) or cell state (lstm) before the step, `kept` what the forward kept of the step itself.
 template <class T>
 struct BackwardRow {
@@ -44,7 +28,7 @@ template <class T>
 void back_simple(const RnnPlan& plan, const BackwardRow<T>& row) {
   constexpr int kLanes = Vec<T>::kLanes;
   for (int64_t j = 0; j < plan.units; j += kLanes) {
-    const int n = static_cast<int>(least(plan.units - j, kLanes));
+    const int n = static_cast<int>(smaller(plan.units - j, kLanes));
     const Vec<T> dsum = state_gradient(row, j, n) * slope(plan.activation, load_some(row.gates + j, n));
     store_some(row.dx + j, dsum, n);
     store(row.sums + j, dsum);
@@ -58,7 +42,7 @@ void back_lstm(const RnnPlan& plan, const BackwardRow<T>& row) {
   const int64_t units = plan.units, padded = plan.padded;
   const RnnActivation inner = plan.recurrent_activation, outer = plan.activation;
   for (int64_t j = 0; j < units; j += kLanes) {
-    const int n = static_cast<int>(least(units - j, kLanes));
+    const int n = static_cast<int>(smaller(units - j, kLanes));
     const Vec<T> i = load_some(row.gates + j, n), f = load_some(row.gates + units + j, n), g = load_some(row.gates + 2 * units + j, n);
     const Vec<T> o = load_some(row.gates + 3 * units + j, n), out = activate(outer, load_some(row.kept + j, n));
     const Vec<T> dh = state_gradient(row, j, n), dc = fma(dh * o, slope(outer, out), load(row.other + j));
@@ -93,7 +77,7 @@ void back_gru_after(const RnnPlan& plan, const BackwardRow<T>& row) {
   constexpr int kLanes = Vec<T>::kLanes;
   const int64_t units = plan.units, padded = plan.padded;
   for (int64_t j = 0; j < units; j += kLanes) {
-    const int n = static_cast<int>(least(units - j, kLanes));
+    const int n = static_cast<int>(smaller(units - j, kLanes));
     const Mixed<T> mixed(plan, row, j, n);
     const Vec<T> r = load_some(row.gates + units + j, n);
     const Vec<T> dr = mixed.dcandidate * load_some(row.kept + j, n) * slope(plan.recurrent_activation, r);
@@ -115,7 +99,7 @@ template <class T>
 void back_gru_candidate(const RnnPlan& plan, const BackwardRow<T>& row) {
   constexpr int kLanes = Vec<T>::kLanes;
   for (int64_t j = 0; j < plan.units; j += kLanes) {
-    const int n = static_cast<int>(least(plan.units - j, kLanes));
+    const int n = static_cast<int>(smaller(plan.units - j, kLanes));
     const Mixed<T> mixed(plan, row, j, n);
     store(row.sums + j, mixed.dz);
     store(row.sums + 2 * plan.padded + j, mixed.dcandidate);
@@ -127,7 +111,7 @@ void back_gru_reset(const RnnPlan& plan, const BackwardRow<T>& row) {
   constexpr int kLanes = Vec<T>::kLanes;
   const int64_t units = plan.units, padded = plan.padded;
   for (int64_t j = 0; j < units; j += kLanes) {
-    const int n = static_cast<int>(least(units - j, kLanes));
+    const int n = static_cast<int>(smaller(units - j, kLanes));
     const Vec<T> r = load_some(row.gates + units + j, n), dreset = load(row.other + j);
     const Vec<T> dr = dreset * load_some(row.previous + j, n) * slope(plan.recurrent_activation, r);
     store(row.sums + padded + j, dr);
@@ -148,7 +132,7 @@ void pass_row(const RnnPlan& plan, const BackwardRow<T>& row) {
   __builtin_memset(row.sums, 0, static_cast<size_t>(plan.gates * plan.padded) * sizeof(T));
   if (!row.dstates) return;
   for (int64_t j = 0; j < plan.units; j += kLanes) {
-    const int n = static_cast<int>(least(plan.units - j, kLanes));
+    const int n = static_cast<int>(smaller(plan.units - j, kLanes));
     store(row.state + j, state_gradient(row, j, n));
   }
 }
@@ -169,7 +153,7 @@ struct BackwardPlaces {
 };
 
 template <class T>
-BackwardRow<T> find_row(const RnnPlan& plan, const StepArgs& args, const BackwardPlaces& places, const BackwardWork<T>& work, int64_t first,
+BackwardRow<T> find_row(const RnnPlan& plan, const StepArgs& args, const BackwardPlaces& places, const RnnWork<T>& work, int64_t first,
                         int64_t i, int64_t time, int64_t before) {
   const int64_t row = first + i, wide = plan.gates * plan.units, at = place(plan, row, time, plan.units);
   const bool lstm = plan.cell == RnnCell::kLstm;
@@ -191,7 +175,7 @@ BackwardRow<T> find_row(const RnnPlan& plan, const StepArgs& args, const Backwar
 }
 
 template <class T>
-void run_chunk(const RnnPlan& plan, const StepArgs& args, const BackwardPlaces& places, const RnnRows& rows, const BackwardWork<T>& work) {
+void run_chunk(const RnnPlan& plan, const StepArgs& args, const BackwardPlaces& places, const RnnRows& rows, const RnnWork<T>& work) {
   using StepFunction = void (*)(const RnnPlan&, const BackwardRow<T>&);
   static constexpr StepFunction kSteps[] = {back_simple<T>, back_lstm<T>, back_gru_after<T>, back_gru_candidate<T>};
   const StepFunction step = kSteps[static_cast<int>(plan.cell)];
@@ -227,7 +211,7 @@ void run_rnn_grad(const void* state, int phase, int64_t begin, int64_t end, cons
   if (phase == 0) return pack_backward(plan, static_cast<const T*>(args.in[places.u]), begin, end, static_cast<T*>(args.scratch));
   for (int64_t chunk = begin; chunk < end; ++chunk) {
     const RnnRows rows(plan, chunk);
-    const BackwardWork<T> work(plan, args.thread_scratch);
+    const RnnWork<T> work(plan, args.thread_scratch);
     const int64_t at = rows.first * plan.units;
     copy_in(plan, static_cast<const T*>(args.in[places.dlast]) + at, plan.units, rows.count, work.state);
     if (lstm) copy_in(plan, static_cast<const T*>(args.in[places.dlast + 1]) + at, plan.units, rows.count, work.other);
@@ -243,7 +227,7 @@ void prepare_rnn_grad(Prepare& prepare, RnnCell cell) {
   const bool single = prepare.input(0).dtype == DType::kFloat32;
   prepare.set_run(single ? run_rnn_grad<float> : run_rnn_grad<double>);
   prepare.need_scratch(static_cast<size_t>(rnn_packed_size(plan->gates * plan->padded, plan->padded)) * (single ? sizeof(float) : sizeof(double)));
-  prepare.need_thread_scratch(single ? BackwardWork<float>::bytes(*plan) : BackwardWork<double>::bytes(*plan));
+  prepare.need_thread_scratch(single ? RnnWork<float>::bytes(*plan) : RnnWork<double>::bytes(*plan));
 }
 
 void prepare_simple_rnn_grad(Prepare& prepare) { prepare_rnn_grad(prepare, RnnCell::kSimple); }

@@ -9,8 +9,6 @@ constexpr int64_t kMostRows = 16;   // of a chunk
 constexpr int64_t kFewChunks = 4;   // with fewer rows, smaller chunks
 constexpr int64_t kLeastRows = 4;   // one register tile
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 RnnActivation parse_activation(const Prepare& prepare, const char* attribute) {
   constexpr const char* kNames[] = {"tanh", "sigmoid", "relu", "linear", "hard_sigmoid"};
   const char* name = prepare.get_string(attribute, "tanh");

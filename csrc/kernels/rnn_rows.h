@@ -9,8 +9,6 @@
 namespace nnlite::NN_ISA {
 namespace {
 
-NN_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 template <class T>
 NN_LONG Vec<T> load_some(const T* p, int n) {
   return n == Vec<T>::kLanes ? load(p) : load_part(p, n);
@@ -121,9 +119,9 @@ template <class T>
 void pack_forward(const RnnPlan& plan, const T* u, int64_t first_gate, int64_t gates, int64_t begin, int64_t end, T* packed) {
   constexpr int kLanes = Vec<T>::kLanes;
   const int64_t ld = plan.gates * plan.units, columns = gates * plan.padded;
-  for (int64_t n = begin * kRnnPanel; n < least(end * kRnnPanel, columns); n += kLanes) {
+  for (int64_t n = begin * kRnnPanel; n < smaller(end * kRnnPanel, columns); n += kLanes) {
     const int64_t unit = n % plan.padded;
-    const int part = static_cast<int>(unit >= plan.units ? 0 : least(plan.units - unit, kLanes));
+    const int part = static_cast<int>(unit >= plan.units ? 0 : smaller(plan.units - unit, kLanes));
     const T* from = u + (first_gate + n / plan.padded) * plan.units + unit;
     T* to = packed + n / kRnnPanel * kRnnPanel * plan.units + n % kRnnPanel;
     for (int64_t k = 0; k < plan.units; ++k) store(to + k * kRnnPanel, load_some(from + k * ld, part));
@@ -137,7 +135,7 @@ void pack_backward(const RnnPlan& plan, const T* u, int64_t begin, int64_t end, 
   for (int64_t p = begin; p < end; ++p) {
     T* panel = packed + p * kRnnPanel * depth;
     __builtin_memset(panel, 0, static_cast<size_t>(kRnnPanel * depth) * sizeof(T));
-    const int64_t columns = least(plan.units - p * kRnnPanel, kRnnPanel);
+    const int64_t columns = smaller(plan.units - p * kRnnPanel, kRnnPanel);
     for (int64_t g = 0; g < plan.gates; ++g) {
       pack_transposed(u + p * kRnnPanel * ld + g * plan.units, ld, panel + g * plan.padded * kRnnPanel, kRnnPanel, columns, plan.units);
     }
@@ -184,18 +182,21 @@ NN_INLINE void multiply_rows(const T* a, int64_t a_ld, const T* b, int64_t depth
   attention::multiply(attention::Product<T>{a, a_ld, 1, b, kRnnPanel, kRnnPanel * depth, c, c_ld, rows, columns, k, accumulate});
 }
 
-// Working copies of a chunk, one after the other in thread scratch.
+// Working copies of a chunk in thread scratch, one after the other: the gates' sums, the states that enter the next step, and cell states (lstm) or
+// the reset states (gru). The gradient kernels keep the gradients of the same.
 template <class T>
-struct RnnScratch {
-  T* next;
-  int64_t rows;
+struct RnnWork {
+  T *sums, *state, *other;
 
-  RnnScratch(const RnnPlan& plan, void* scratch) : next(static_cast<T*>(scratch)), rows(plan.rows + kRnnSpareRows) {}
-  T* take(int64_t ld) {
-    T* taken = next;
-    next += rows * ld;
-    __builtin_memset(taken, 0, static_cast<size_t>(rows * ld) * sizeof(T));
-    return taken;
+  RnnWork(const RnnPlan& plan, void* scratch) {
+    const int64_t rows = plan.rows + kRnnSpareRows;
+    __builtin_memset(scratch, 0, bytes(plan));
+    sums = static_cast<T*>(scratch);
+    state = sums + rows * plan.gate_ld;
+    other = state + rows * plan.state_ld;
+  }
+  static size_t bytes(const RnnPlan& plan) {
+    return static_cast<size_t>((plan.rows + kRnnSpareRows) * (plan.gate_ld + 2 * plan.state_ld)) * sizeof(T);
   }
 };
 

@@ -6,10 +6,6 @@
 namespace nnlite::NN_ISA {
 namespace {
 
-NN_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-NN_INLINE int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
-NN_INLINE int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
-
 // Chunks move about this many bytes: large enough to hide the price of handing one out, small enough to share out an L2-sized tensor.
 constexpr int64_t kChunkBytes = 64 * 1024;
 

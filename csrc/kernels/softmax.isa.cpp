@@ -16,8 +16,6 @@ struct RowState {
   DType labels;
 };
 
-NN_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 // A row of items: vectors of whole lanes, then a part filled up with `rest`.
 template <class E>
 struct RowOf {
@@ -132,7 +130,7 @@ NN_INLINE void softmax_rows(const typename E::Item* x, typename E::Item* y, void
 // Calls body(row) for the rows of chunks [begin, end).
 template <class Body>
 NN_INLINE void for_rows(const RowState& s, int64_t begin, int64_t end, Body body) {
-  const int64_t last = least(end * s.chunk_rows, s.rows);
+  const int64_t last = smaller(end * s.chunk_rows, s.rows);
   for (int64_t row = begin * s.chunk_rows; row < last; ++row) body(row);
 }
 
@@ -140,11 +138,11 @@ template <class E>
 void run_softmax(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const auto& s = *static_cast<const RowState*>(state);
   using Item = typename E::Item;
-  const int64_t last = least(end * s.chunk_rows, s.rows);
+  const int64_t last = smaller(end * s.chunk_rows, s.rows);
   for (int64_t first = begin * s.chunk_rows; first < last; first += E::kLanes) {
     typename E::Number largest[E::kLanes], sums[E::kLanes];
     softmax_rows<E>(static_cast<const Item*>(args.in[0]) + first * s.columns, static_cast<Item*>(args.out[0]) + first * s.columns,
-                    args.thread_scratch, least(E::kLanes, last - first), s.columns, largest, sums);
+                    args.thread_scratch, smaller(E::kLanes, last - first), s.columns, largest, sums);
   }
 }
 
@@ -168,9 +166,9 @@ void run_log_softmax(const void* state, int, int64_t begin, int64_t end, const S
   using R = RowOf<E>;
   using Number = typename E::Number;
   constexpr int L = E::kLanes;
-  const int64_t last = least(end * s.chunk_rows, s.rows), n = s.columns;
+  const int64_t last = smaller(end * s.chunk_rows, s.rows), n = s.columns;
   for (int64_t first = begin * s.chunk_rows; first < last; first += L) {
-    const int64_t rows = least(L, last - first);
+    const int64_t rows = smaller(L, last - first);
     const auto* x = static_cast<const typename E::Item*>(args.in[0]) + first * n;
     auto* y = static_cast<typename E::Item*>(args.out[0]) + first * n;
     Number largest[L], sums[L];
@@ -238,9 +236,9 @@ void run_cross_entropy(const void* state, int, int64_t begin, int64_t end, const
   using Item = typename E::Item;
   using Number = typename E::Number;
   constexpr int L = E::kLanes;
-  const int64_t last = least(end * s.chunk_rows, s.rows);
+  const int64_t last = smaller(end * s.chunk_rows, s.rows);
   for (int64_t first = begin * s.chunk_rows; first < last; first += L) {
-    const int rows = static_cast<int>(least(L, last - first));
+    const int rows = static_cast<int>(smaller(L, last - first));
     const Item* x = static_cast<const Item*>(args.in[0]) + first * s.columns;
     Number sums[L], scores[L], largest[L];
     for (int i = 0; i < L; ++i) sums[i] = scores[i] = largest[i] = 1;

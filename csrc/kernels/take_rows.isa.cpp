@@ -48,7 +48,7 @@ template <class I>
 void run_take(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const TakeState& s = *static_cast<const TakeState*>(state);
   const char* table = static_cast<const char*>(args.in[0]);
-  const int64_t last = min_of(end * s.chunk_ids, s.ids), bytes = s.row_bytes;
+  const int64_t last = smaller(end * s.chunk_ids, s.ids), bytes = s.row_bytes;
   for (int64_t i = begin * s.chunk_ids; i < last; ++i) {
     const int64_t id = id_at<I>(args.in[1], i);
     char* out = static_cast<char*>(args.out[0]) + i * bytes;
@@ -74,7 +74,7 @@ void run_take_one(const void* state, int, int64_t begin, int64_t end, const Step
   const TakeState& s = *static_cast<const TakeState*>(state);
   const T* table = static_cast<const T*>(args.in[0]);
   T* out = static_cast<T*>(args.out[0]);
-  const int64_t last = min_of(end * s.chunk_ids, s.ids);
+  const int64_t last = smaller(end * s.chunk_ids, s.ids);
   const T missing = static_cast<T>(s.missing);
   for (int64_t i = begin * s.chunk_ids; i < last; ++i) {
     const int64_t id = id_at<I>(args.in[1], i);
@@ -105,7 +105,7 @@ void prepare_take(Prepare& p) {
   s->rows = table.dims[0];
   s->ids = ids.size();
   s->row_bytes = row_elements(table, 1) * static_cast<int64_t>(dtype_size(table.dtype));
-  s->chunk_ids = max_of(1, kChunkBytes / s->row_bytes);
+  s->chunk_ids = larger(1, kChunkBytes / s->row_bytes);
   s->missing = missing_pattern(table.dtype);
   p.set_run(ids.dtype == DType::kInt32   ? take_function<int32_t>(s->row_bytes)
             : ids.dtype == DType::kInt64 ? take_function<int64_t>(s->row_bytes)
@@ -133,7 +133,7 @@ constexpr int64_t kClearChunk = 256 * 1024;
 constexpr int64_t kStreamBytes = 64 << 20;
 
 void clear(const ScatterState& s, int64_t begin, int64_t end, char* out) {
-  const int64_t first = begin * kClearChunk, last = min_of(end * kClearChunk, s.bytes);
+  const int64_t first = begin * kClearChunk, last = smaller(end * kClearChunk, s.bytes);
   if (!s.stream || (reinterpret_cast<uintptr_t>(out) & 63) != 0) {
     memset(out + first, 0, static_cast<size_t>(last - first));
     return;
@@ -174,7 +174,7 @@ void add_class(const ScatterState& s, const void* ids, const Item* dy, Sum* out,
   constexpr int64_t kBatch = 512;
   int32_t found[kBatch];
   for (int64_t start = 0; start < s.ids; start += kBatch) {
-    const int64_t batch = min_of(kBatch, s.ids - start);
+    const int64_t batch = smaller(kBatch, s.ids - start);
     int n = 0;
     // No branch on the class: it would be mispredicted about half the time.
     for (int32_t k = 0; k < batch; ++k) {
@@ -200,7 +200,7 @@ void scatter(const ScatterState& s, int phase, int64_t begin, int64_t end, const
   if (phase == 0) return clear(s, begin, end, reinterpret_cast<char*>(out));
   if (s.cut == ScatterCut::kColumns) {
     const int64_t first = begin * s.column_chunk;
-    return add_columns<I>(s, ids, dy, out, first, min_of(end * s.column_chunk, s.width) - first);
+    return add_columns<I>(s, ids, dy, out, first, smaller(end * s.column_chunk, s.width) - first);
   }
   if (end - begin == s.classes) return add_columns<I>(s, ids, dy, out, 0, s.width);
   for (int64_t c = begin; c < end; ++c) add_class<I>(s, ids, dy, out, c);
@@ -208,7 +208,7 @@ void scatter(const ScatterState& s, int phase, int64_t begin, int64_t end, const
 
 // Rounds float sums to bfloat16.
 void round_sums(const ScatterState& s, int64_t begin, int64_t end, const float* sums, uint16_t* out) {
-  const int64_t chunk = kClearChunk / static_cast<int64_t>(sizeof(float)), last = min_of(end * chunk, s.rows * s.width);
+  const int64_t chunk = kClearChunk / static_cast<int64_t>(sizeof(float)), last = smaller(end * chunk, s.rows * s.width);
   int64_t i = begin * chunk;
   for (; i + 16 <= last; i += 16) store_lanes<true>(out + i, load(sums + i), 16);
   if (i < last) store_lanes<false>(out + i, load_part(sums + i, static_cast<int>(last - i)), static_cast<int>(last - i));

@@ -14,14 +14,6 @@ namespace nnlite::NN_ISA {
 namespace winograd {
 namespace {
 
-NN_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
-// Columns of a panel as stored: 64, less in the last one.
-NN_INLINE int64_t panel_width(int64_t columns, int64_t panel) {
-  const int64_t left = columns - panel * kPanelColumns;
-  return left >= kPanelColumns ? kPanelColumns : (left + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple;
-}
-
 // One point: products of `tiles` transformed inputs with a panel of transformed weights.
 void multiply(const WinogradPlan& plan, int64_t tiles, int64_t width, const float* inputs, const float* weights, float* products) {
   conv::Tile<float> tile;

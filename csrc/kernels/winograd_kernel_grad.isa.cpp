@@ -11,8 +11,6 @@ namespace nnlite::NN_ISA {
 namespace winograd {
 namespace {
 
-NN_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 // sums[rows, vectors] (+)= inputs[tiles, rows]^T gradients[tiles, vectors].
 struct SumTile {
   const float *inputs, *gradients;

@@ -10,7 +10,6 @@ using std::max;
 using std::min;
 using ll = long long;
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t whole_vectors(int64_t elements) { return ceil_div(elements, kPanelMultiple) * kPanelMultiple; }
 
 // Points' matrices start one line further than a power of two would have it: else they would share few sets of the first cache.
