@@ -99,6 +99,20 @@ def seconds_of(function) -> float:
     return best
 
 
+def build_with(*makers):
+    """What makes the passes of a kernel: the maker of its name or of its family, else `activation`."""
+    named = {maker.__name__: maker for maker in makers}
+
+    def build(kind, sizes):
+        if kind in named:
+            return named[kind](sizes)
+        families = {"conv": "convolution", "pool": "pooling", "norm": "normalization"}
+        family = next((family for part, family in families.items() if part in kind), "activation")
+        return named[family](kind, sizes)
+
+    return build
+
+
 def serve(build) -> None:
     """A worker: for every line on stdin, prints {pass: seconds} of what `build(kind, sizes)` gives as {pass: function}."""
     made: dict = {}

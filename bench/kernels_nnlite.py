@@ -6,7 +6,7 @@ import importlib
 import types
 
 import numpy as np
-from kernel_cases import normal, serve, windows
+from kernel_cases import build_with, normal, serve, windows
 
 import nnlite
 from nnlite.graph.op import REGISTRY
@@ -118,15 +118,4 @@ def adam(sizes):
     return {"forward": lambda: step(gradient)}
 
 
-def build(kind, sizes):
-    if "conv" in kind:
-        return convolution(kind, sizes)
-    if "pool" in kind:
-        return pooling(kind, sizes)
-    if "norm" in kind:
-        return normalization(kind, sizes)
-    alone = {"dense": dense, "embedding": embedding, "attention": attention, "adam": adam}
-    return alone[kind](sizes) if kind in alone else activation(kind, sizes)
-
-
-serve(build)
+serve(build_with(convolution, dense, pooling, normalization, activation, embedding, attention, adam))

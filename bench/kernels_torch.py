@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import torch
-from kernel_cases import normal, serve, windows
+from kernel_cases import build_with, normal, serve, windows
 from torch.nn import functional as f
 
 torch.set_num_threads(int(sys.argv[1]))
@@ -113,15 +113,7 @@ def adam(sizes):
     return {"forward": torch.optim.Adam([parameter], fused=True).step}
 
 
-def build(kind, sizes):
-    if "conv" in kind:
-        return convolution(kind, sizes)
-    if "pool" in kind:
-        return pooling(kind, sizes)
-    if "norm" in kind:
-        return normalization(kind, sizes)
-    alone = {"dense": dense, "embedding": embedding, "attention": attention, "adam": adam}
-    return alone[kind](sizes) if kind in alone else activation(kind, sizes)
+build = build_with(convolution, dense, pooling, normalization, activation, embedding, attention, adam)
 
 
 def no_gradients(kind, sizes):

@@ -57,9 +57,10 @@ TEST(winograd_matches_plain_loops) {
   int taken = 0;
   for (int64_t size = 1; size <= 18; ++size) {
     for (int i = 0; i < 6; ++i) {
-      const int64_t taps = i == 5 ? 5 : 3, other = choose.between(1, 18), most = taps - 1;
-      ConvCase p = winograd_case(choose.between(1, 3), size, other, choose.of({16, 17, 20, 32, 35, 64}), choose.of({16, 19, 32, 45, 64, 70, 80}),
-                                 taps, {choose.between(0, most), choose.between(0, most), choose.between(0, most), choose.between(0, most)});
+      const int64_t taps = i == 5 ? 5 : 3, n = choose.between(1, 3), other = choose.between(1, 18);
+      const int64_t c = choose.of({16, 17, 20, 32, 35, 64}), k = choose.of({16, 19, 32, 45, 64, 70, 80});
+      ConvCase p = winograd_case(n, size, other, c, k, taps, {0, 0, 0, 0});
+      for (int64_t& padding : p.padding) padding = choose.between(0, taps - 1);
       if (i % 2) std::swap(p.h, p.w);
       if (p.oh() == 0 || p.ow() == 0) continue;
       taken += is_winograd(p);
@@ -73,12 +74,13 @@ TEST(winograd_matches_plain_loops) {
 TEST(winograd_lines_match_plain_loops) {
   Chooser choose(2);
   int taken = 0;  // the rest is too short or too narrow
-  for (int64_t length = 3; length <= 24; ++length) {
+  for (int64_t length = 3; length <= 28; ++length) {
     for (int i = 0; i < 4; ++i) {
-      const int64_t taps = choose.of({3, 5}), most = taps - 1, others = choose.between(1, 3);
-      ConvCase p = winograd_case(choose.between(1, 3), others, length, choose.of({36, 64, 70}), choose.of({45, 70, 128, 144}), taps,
-                                 {0, 0, choose.between(0, most), choose.between(0, most)});
+      const int64_t taps = choose.of({3, 5}), n = choose.between(1, 3), others = choose.between(1, 3);
+      const int64_t c = choose.of({36, 64, 70}), k = choose.of({45, 70, 128, 144});
+      ConvCase p = winograd_case(n, others, length, c, k, taps, {0, 0, 0, 0});
       p.kh = 1;
+      for (int side : {2, 3}) p.padding[side] = choose.between(0, taps - 1);
       if (i % 2) {
         std::swap(p.h, p.w);
         std::swap(p.kh, p.kw);
