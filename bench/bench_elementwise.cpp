@@ -33,10 +33,10 @@ Case instruction(const std::string& code, int operands, DType dtype = DType::kFl
 }
 
 void add_instructions(std::vector<Case>& list) {
-  for (const char* code : {"relu", "square", "exp", "expm1", "log", "log1p", "tanh", "sigmoid", "erf", "sin", "cos"}) {
+  for (const char* code : {"relu", "square", "exp", "expm1", "log", "log1p", "tanh", "sigmoid", "erf", "gelu", "sin", "cos"}) {
     list.push_back(instruction(code, 1));
   }
-  for (const char* code : {"add", "multiply", "divide", "maximum", "power", "relu_grad", "tanh_grad"}) list.push_back(instruction(code, 2));
+  for (const char* code : {"add", "multiply", "divide", "maximum", "power", "relu_grad", "tanh_grad", "gelu_grad"}) list.push_back(instruction(code, 2));
   for (const DType dtype : {DType::kFloat64, DType::kBFloat16}) {
     list.push_back(instruction("add", 2, dtype, dtype));
     list.push_back(instruction("tanh", 1, dtype, dtype));

@@ -12,7 +12,7 @@ namespace nnlite {
 
 // Opcode names are the enumerators without the k, in snake case, as in the primitive set of docs/engine.md. Beyond the primitives:
 // constant; relu_grad(dy, y) = y > 0 ? dy : 0; sigmoid_grad(dy, y) = dy y (1 - y); tanh_grad(dy, y) = dy (1 - y^2);
-// square_difference(a, b) = (a - b)^2; clip(x, low, high).
+// square_difference(a, b) = (a - b)^2; clip(x, low, high); gelu_grad(dy, x), dy times the derivative of gelu.
 // clang-format off
 #define NN_ELEMENTWISE_OPCODES(X)                                                                                                       \
   X(constant) X(cast) X(where)                                                                                                          \
@@ -21,7 +21,7 @@ namespace nnlite {
   X(cosh)                                                                                                                               \
   X(add) X(subtract) X(multiply) X(divide) X(power) X(maximum) X(minimum) X(mod) X(floor_divide) X(atan2) X(equal) X(not_equal) X(less) \
   X(less_equal) X(greater) X(greater_equal) X(logical_and) X(logical_or) X(logical_xor)                                                 \
-  X(relu_grad) X(sigmoid_grad) X(tanh_grad) X(square_difference) X(clip)
+  X(relu_grad) X(sigmoid_grad) X(tanh_grad) X(square_difference) X(clip) X(gelu) X(gelu_grad)
 // clang-format on
 
 enum class Opcode : uint8_t {

@@ -52,6 +52,18 @@ T floor_quotient(T a, T b) {
   return quotient - whole > T(0.5) ? whole + 1 : whole;
 }
 
+// x times the normal distribution function of x, and its derivative; the limits at infinity.
+template <class T>
+T gelu(T x) {
+  if (x < -40) x = -40;  // the result is 0
+  return T(0.5) * x * std::erfc(x * T(-0.70710678118654752));
+}
+template <class T>
+T gelu_slope(T x) {
+  if (std::fabs(x) > 40) x = std::copysign(T(40), x);
+  return T(0.5) * std::erfc(x * T(-0.70710678118654752)) + x * T(0.39894228040143268) * std::exp(T(-0.5) * x * x);
+}
+
 #define NN_LIBM(Name, expression) \
   struct Name {                   \
     template <class T>            \
@@ -69,6 +81,8 @@ NN_LIBM(Sin, std::sin(a))
 NN_LIBM(Cos, std::cos(a))
 NN_LIBM(Tan, std::tan(a))
 NN_LIBM(Erf, std::erf(a))
+NN_LIBM(Gelu, gelu(a))
+NN_LIBM(GeluGrad, (a * gelu_slope(b)))
 NN_LIBM(Atan2, std::atan2(a, b))
 NN_LIBM(Power, std::pow(a, b))
 NN_LIBM(Mod, floor_mod(a, b))
@@ -105,6 +119,8 @@ MapFunction find_libm_map(Opcode opcode, DType dtype) {
     case Opcode::k_cos: return of_double<Cos>(dtype);
     case Opcode::k_tan: return of_double<Tan>(dtype);
     case Opcode::k_erf: return of_double<Erf>(dtype);
+    case Opcode::k_gelu: return of_double<Gelu>(dtype);
+    case Opcode::k_gelu_grad: return of_double<GeluGrad>(dtype);
     case Opcode::k_power: return of_double<Power>(dtype);
     default: return nullptr;
   }

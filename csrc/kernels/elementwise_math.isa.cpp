@@ -2,7 +2,7 @@
 // libm: see elementwise_libm.h.
 #include "kernels/elementwise_libm.h"
 #include "kernels/elementwise_maps.h"
-#include "simd/math.h"
+#include "simd/gelu.h"
 
 namespace nnlite::NN_ISA {
 namespace {
@@ -38,6 +38,8 @@ NN_OP1(Tanh, tanh(a))
 NN_OP1(Sigmoid, sigmoid(a))
 
 NN_OP1(Erf, erf(a))
+NN_OP1(Gelu, gelu(a))
+NN_OP2(GeluGrad, (a * gelu_slope(b)))
 NN_OP1(Square, (a * a))
 NN_OP1(Same, a)
 NN_OP1(Reciprocal, splat(decltype(reduce_add(a))(1)) / a)
@@ -80,9 +82,13 @@ NN_TRIGONOMETRIC(Cos, cos)
 NN_TRIGONOMETRIC(Tan, tan)
 
 // float32, and bfloat16 through it.
+template <MapFunction map>
+MapFunction float_map(DType dtype) {
+  return dtype == DType::kFloat32 ? map : dtype == DType::kBFloat16 ? widened<map, Narrow::kBFloat16> : nullptr;
+}
 template <class Op>
 MapFunction float_map(DType dtype) {
-  return dtype == DType::kFloat32 ? long_map1<Float32, Op> : dtype == DType::kBFloat16 ? widened<long_map1<Float32, Op>, Narrow::kBFloat16> : nullptr;
+  return float_map<long_map1<Float32, Op>>(dtype);
 }
 // These and float64.
 template <class Op>
@@ -113,6 +119,8 @@ MapFunction find_math_map(Opcode opcode, const DType* in, DType out) {
     case Opcode::k_tanh: return double_map<Tanh>(out);
     case Opcode::k_sigmoid: return double_map<Sigmoid>(out);
     case Opcode::k_erf: return float_map<Erf>(out);
+    case Opcode::k_gelu: return float_map<Gelu>(out);
+    case Opcode::k_gelu_grad: return float_map<long_map2<Float32, GeluGrad>>(out);
     case Opcode::k_sin: return float_map<Sin>(out);
     case Opcode::k_cos: return float_map<Cos>(out);
     case Opcode::k_tan: return float_map<Tan>(out);

@@ -117,10 +117,12 @@ double instruction_cost(Opcode opcode) {
     case Opcode::k_rsqrt:
     case Opcode::k_expm1:
     case Opcode::k_tanh:
-    case Opcode::k_sigmoid: return 12;
+    case Opcode::k_sigmoid:
+    case Opcode::k_erf:
+    case Opcode::k_gelu:
+    case Opcode::k_gelu_grad: return 12;
     case Opcode::k_log:
     case Opcode::k_log1p:
-    case Opcode::k_erf:
     case Opcode::k_sin:
     case Opcode::k_cos:
     case Opcode::k_tan: return 20;

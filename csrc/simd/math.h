@@ -1,11 +1,11 @@
 // Elementary functions on vectors, the same operations in the same order at every instruction set. Measured bounds over all
 // finite inputs, in units in the last place (see tests/cpp/simd_math_test.cpp); infinities, NaN, signed zeros and subnormals follow C's libm.
 //
-//                exp  expm1  log  log1p  tanh  sigmoid  erf  sin/cos  tan  pow
-//   float        1.0  1.5    0.9  1.0    2.3   2.4      1.1  1.6      3.5  0.6
-//   double       1.0  2.0    0.9  0.9    2.6   2.4      -    -        -    -
+//                exp  expm1  log  log1p  tanh  sigmoid  sin/cos  tan  pow
+//   float        1.0  1.5    0.9  1.0    2.3   2.4      1.6      3.5  0.6
+//   double       1.0  2.0    0.9  0.9    2.6   2.4      -        -    -
 //
-// Missing entries (and asin, acos, atan, sinh, cosh, atan2) are libm calls, lane by lane: see kernels/elementwise_math.isa.cpp.
+// Missing entries (and asin, acos, atan, sinh, cosh, atan2) are libm calls, lane by lane: see kernels/elementwise_math.isa.cpp. erf is in simd/gelu.h.
 #pragma once
 #include "simd/vec.h"
 
@@ -131,6 +131,25 @@ NN_LONG Vec<float> exp(Vec<float> x) {
   return scale(splat(1.0f) + fma(r * r, polynomial(r, kTail), r), n);
 }
 
+// table[k mod 16] of every lane; the table starts at a multiple of 64 bytes.
+NN_INLINE Vec<int32_t> look_up(const void* table, Vec<int32_t> k) {
+#if defined(NN_COMPILE_AVX512)
+  return {{_mm512_permutexvar_epi32(k.r.r, _mm512_load_si512(table))}};
+#elif defined(NN_COMPILE_AVX2)
+  const __m256i low = _mm256_load_si256(static_cast<const __m256i*>(table)), high = _mm256_load_si256(static_cast<const __m256i*>(table) + 1);
+  const auto half = [=](__m256i i) __attribute__((always_inline)) {
+    const __m256 a = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(low, i)), b = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(high, i));
+    return _mm256_castps_si256(_mm256_blendv_ps(a, b, _mm256_castsi256_ps(_mm256_slli_epi32(i, 28))));
+  };
+  return {{{half(k.r.lo.r)}, {half(k.r.hi.r)}}};
+#else
+  int32_t lanes[Vec<int32_t>::kLanes];
+  store(lanes, k & splat(15));
+  for (int32_t& lane : lanes) __builtin_memcpy(&lane, static_cast<const char*>(table) + 4 * lane, sizeof(lane));
+  return load(lanes);
+#endif
+}
+
 // exp(x) for x <= 0, where results below the normal numbers may be 0: softmax. Within 1.6 ulp down to -20 and 5 ulp down to -87.
 NN_INLINE Vec<double> exp_of_nonpositive(Vec<double> x) { return exp(x); }
 #if defined(NN_COMPILE_AVX512) || defined(NN_COMPILE_AVX2)
@@ -138,30 +157,16 @@ NN_INLINE Vec<double> exp_of_nonpositive(Vec<double> x) { return exp(x); }
 alignas(64) static constexpr int32_t kSixteenths[16] = {
     0x3f800000, 0x3f7daac3, 0x3f7b95c2, 0x3f79c3d3, 0x3f7837f0, 0x3f76f532, 0x3f75fed7, 0x3f75583f,
     0x3f7504f3, 0x3f7508a4, 0x3f75672a, 0x3f76248c, 0x3f7744fd, 0x3f78ccdf, 0x3f7ac0c7, 0x3f7d257d,};
-// kSixteenths at the low four bits of every lane.
-NN_INLINE Vec<int32_t> sixteenths(Vec<int32_t> k) {
-#if defined(NN_COMPILE_AVX512)
-  return {{_mm512_permutexvar_epi32(k.r.r, _mm512_load_si512(kSixteenths))}};
-#else
-  const __m256i low = _mm256_load_si256(reinterpret_cast<const __m256i*>(kSixteenths));
-  const __m256i high = _mm256_load_si256(reinterpret_cast<const __m256i*>(kSixteenths + 8));
-  const auto look_up = [=](__m256i i) __attribute__((always_inline)) {
-    const __m256 a = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(low, i)), b = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(high, i));
-    return _mm256_castps_si256(_mm256_blendv_ps(a, b, _mm256_castsi256_ps(_mm256_slli_epi32(i, 28))));
-  };
-  return {{{look_up(k.r.lo.r)}, {look_up(k.r.hi.r)}}};
-#endif
-}
-// x = n ln 2 + r with n a multiple of 1/16: exp(x) = 2^n (1 + r + r^2/2 + r^3/6). Adding kShift
-// rounds to a sixteenth and leaves n's bits at the low end.
+// x = n ln 2 + r with n a multiple of 1/16: exp(x) = 2^n (1 + r + r^2/2 + r^3/6). Adding kShift rounds to a sixteenth and leaves n's bits at the low
+// end. 2^-127, where x is held, has the bits of zero.
 NN_INLINE Vec<float> exp_of_nonpositive(Vec<float> x) {
   constexpr float kShift = 786432.0f;  // 1.5 * 2^19
+  x = max(splat(-88.0296936f), x);
   const Vec<float> shifted = fma(x, splat(FloatTraits<float>::kLog2E), splat(kShift));
   const Vec<float> r = fnma(shifted - splat(kShift), splat(0.693147182f), x);
   const Vec<int32_t> k = as_int(shifted);
-  const Vec<float> power = as_float(sixteenths(k) + shift_left<19>(k));
-  const Vec<float> y = fma(power * r, fma(fma(r, splat(0.166666672f), splat(0.5f)), r, splat(1.0f)), power);
-  return select(x < splat(-87.0f), Vec<float>::zero(), y);
+  const Vec<float> power = as_float(look_up(kSixteenths, k) + shift_left<19>(k));
+  return fma(power * r, fma(fma(r, splat(0.166666672f), splat(0.5f)), r, splat(1.0f)), power);
 }
 #else
 NN_INLINE Vec<float> exp_of_nonpositive(Vec<float> x) { return exp(x); }
@@ -258,17 +263,6 @@ NN_LONG Vec<T> sigmoid(Vec<T> x) {
   const Vec<T> one = splat(T(1));
   const Vec<T> t = exp(-abs(x));
   return select(x < Vec<T>::zero(), t, one) / (one + t);
-}
-
-// x + x P(x^2) up to 1, then 1 - exp(-Q(|x|)).
-NN_LONG Vec<float> erf(Vec<float> x) {
-  static constexpr float kSmall[] = {0.128379166f,   -0.376126379f,    0.112837821f,    -0.0268654004f,
-                                     0.00522094546f, -0.000848282885f, 0.000112569491f, -9.64151786e-06f};
-  static constexpr float kBig[] = {0.000300443062f, 1.12725139f, 0.637883186f, 0.103327245f, -0.0219403785f, 0.00297242845f, -0.00018882216f};
-  const Vec<float> a = min(splat(4.0f), abs(x));
-  const Vec<float> small = fma(x, polynomial(x * x, kSmall), x);
-  const Vec<float> big = splat(1.0f) - exp(-polynomial(a, kBig));
-  return select(a < splat(1.0f), small, copysign(big, x));
 }
 
 // Quadrant and remainder of x modulo pi/2, |x| <= kTrigLimit; the remainder goes through double, so it is exact to float's last bit.

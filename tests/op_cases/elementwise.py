@@ -41,13 +41,14 @@ _UNARY = {
     "atan": ((-5, 5), 8),
     "sigmoid": ((-8, 8), 6),
     "erf": ((-3, 3), 8),
+    "gelu": ((-3, 3), 4),
     "relu": ((0.1, 2), 1),
 }
 _ROUNDING = ("floor", "ceil", "round")
 _TESTS = ("isnan", "isinf", "isfinite")
 _NO_SECOND = ("abs", "sign", "relu", "negative")
 # Where an absolute error is right because the result passes through 0 away from x = 0.
-_SCALED = {"log": 1.0, "sin": 1.0, "cos": 1.0, "acos": 1.0, "tan": 1.0}
+_SCALED = {"log": 1.0, "sin": 1.0, "cos": 1.0, "acos": 1.0, "tan": 1.0, "gelu": 1.0}
 # Arguments at which references of float64 are compared with float32 results.
 _WIDE = np.concatenate([np.linspace(-20, 20, 401), np.logspace(-20, 1, 50), -np.logspace(-20, 1, 50)])
 
@@ -81,6 +82,7 @@ _BINARY = {
     "divide": (0.3, 2, 2),
     "power": (0.3, 2, 12),
     "atan2": (0.3, 2, 8),
+    "gelu_grad": (0.3, 2, 6),
 }
 _COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
 _INTEGER = ("add", "subtract", "multiply", "maximum", "minimum", "mod", "floor_divide", *_COMPARISONS)

@@ -110,10 +110,8 @@ def gelu(x, approximate=True):
     x = to_float(x)
     if approximate:
         inner = e.multiply(const(math.sqrt(2 / math.pi), x), e.add(x, e.multiply(const(0.044715, x), e.multiply(e.square(x), x))))
-        share = e.tanh(inner)
-    else:
-        share = e.erf(e.multiply(x, const(math.sqrt(0.5), x)))
-    return e.multiply(e.multiply(const(0.5, x), x), e.add(share, const(1.0, x)))
+        return e.multiply(e.multiply(const(0.5, x), x), e.add(e.tanh(inner), const(1.0, x)))
+    return e.gelu(x)
 
 
 @public

@@ -73,7 +73,7 @@ def _cost(name: str):
     return lambda inputs, outputs, attributes: flops * outputs[0].size
 
 
-_TRANSCENDENTAL = frozenset("exp expm1 log log1p sin cos tan tanh sigmoid erf asin acos atan sinh cosh power atan2 mod floor_divide".split())
+_TRANSCENDENTAL = frozenset("exp expm1 log log1p sin cos tan tanh sigmoid erf gelu gelu_grad asin acos atan sinh cosh power atan2 mod floor_divide".split())
 
 
 def _binary(name: str, reference, gradients, dtypes=_NUMBERS, what: str = "numbers", result: str | None = None, commutative: bool = False):
@@ -144,6 +144,25 @@ def _erf_gradient(node, dy):
     return multiply(dy, multiply(exp(negative(square(_x(node)))), _of(dy, 2.0 / math.sqrt(math.pi))))
 
 
+def _gelu_reference(x):
+    held = np.maximum(x, -40).astype(np.float64)  # the result is 0 from there on
+    return (0.5 * held * (1 + np.vectorize(math.erf, otypes=[np.float64])(held * math.sqrt(0.5)))).astype(x.dtype)
+
+
+def _gelu_grad_reference(dy, x):
+    held = np.clip(x, -40, 40).astype(np.float64)
+    share = 0.5 * (1 + np.vectorize(math.erf, otypes=[np.float64])(held * math.sqrt(0.5)))
+    return (dy * (share + held * np.exp(-0.5 * held * held) / math.sqrt(2 * math.pi))).astype(x.dtype)
+
+
+def _gelu_curvature(node, ddy):
+    """Gradient of gelu_grad in x: dy (2 - x^2) times the normal density."""
+    dy, x = node.inputs
+    square_of_x = square(x)
+    density = multiply(exp(multiply(square_of_x, _of(x, -0.5))), _of(x, 1 / math.sqrt(2 * math.pi)))
+    return multiply(multiply(ddy, dy), multiply(subtract(_of(x, 2.0), square_of_x), density))
+
+
 def _relu_gradient(node, dy):
     # From y, not x: the fused forward step keeps only y.
     return where(greater(_y(node), _of(dy, 0.0)), dy, _of(dy, 0.0))
@@ -151,6 +170,7 @@ def _relu_gradient(node, dy):
 
 sigmoid = _unary("sigmoid", _sigmoid_reference, _sigmoid_gradient)
 erf = _unary("erf", _erf_reference, _erf_gradient)
+gelu = _unary("gelu", _gelu_reference, lambda node, dy: gelu_grad(dy, _x(node)))
 relu = _unary("relu", lambda x: np.maximum(x, x.dtype.type(0)), _relu_gradient, _COUNTABLE, "numbers")
 floor = _unary("floor", np.floor, no_gradient)
 ceil = _unary("ceil", np.ceil, no_gradient)
@@ -244,6 +264,9 @@ minimum = _binary(
 mod = _binary("mod", np.mod, _both(lambda node, dy: dy, lambda node, dy: negative(multiply(dy, _floor_quotient(node)))))
 floor_divide = _binary("floor_divide", np.floor_divide, (no_gradient, no_gradient))
 atan2 = _binary("atan2", np.arctan2, _atan2_gradients(), FLOATS, "floating-point numbers")
+gelu_grad = _binary(
+    "gelu_grad", _gelu_grad_reference, _both(lambda node, ddy: gelu_grad(ddy, node.inputs[1]), _gelu_curvature), FLOATS, "floating-point numbers"
+)
 
 
 def _compare(name, reference, dtypes=_ALL, what="any dtype", commutative=False):
