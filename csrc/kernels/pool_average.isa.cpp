@@ -56,23 +56,34 @@ void run_average_pool(const void* state, int, int64_t begin, int64_t end, const 
   }
 }
 
-// The gradient of `count` windows, `step` elements of dx from one to the next: `columns` positions each.
-template <class Item>
+// The gradient of `count` windows, `step` elements of dx from one to the next: `columns` positions each. kColumns is
+// `columns` where it is a constant (else 0).
+template <int kColumns, bool kPastCaches, class Item>
 __attribute__((noinline)) void spread_windows(const Item* dy, int64_t count, int64_t step, int64_t c, int64_t columns, NumberOf<Item> share,
                                               Item* dx) {
   using Number = NumberOf<Item>;
+  if constexpr (kColumns > 0) columns = kColumns;
   for (int64_t i = count; i > 0; --i, dy += c, dx += step) {
-    for_channels<Item>(c, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {
+    for_channels<Item, kPastCaches>(c, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {
       constexpr bool kFull = decltype(flag)::kFull;
       const Vec<Number> d = load_lanes<kFull>(dy + j, n) * splat(share);
-      for (int64_t q = 0; q < columns; ++q) store_lanes<kFull>(dx + q * c + j, d, n);
+      NN_UNROLL(3)
+      for (int64_t q = 0; q < columns; ++q) put_lanes<kFull, kPastCaches>(dx + q * c + j, d, n);
     });
   }
 }
 
+template <class Item>
+NN_INLINE auto spread_function(int64_t columns, bool past_caches) {
+  if constexpr (sizeof(Item) == 4) {
+    if (past_caches) return spread_windows<0, true, Item>;
+  }
+  return columns == 2 ? spread_windows<2, false, Item> : spread_windows<0, false, Item>;
+}
+
 // dx of one input row when windows do not overlap: every position takes its window's share of dy.
 template <class Item>
-void spread_row(const PoolShape& s, const Item* dy, int64_t rows, Item* dx) {
+void spread_row(const PoolShape& s, const Item* dy, int64_t rows, bool past_caches, Item* dx) {
   using Number = NumberOf<Item>;
   const PoolRange whole = whole_windows(s.sw, s.left, s.kw, s.iw, s.ow);
   int64_t done = 0;  // positions of the row written so far
@@ -83,7 +94,8 @@ void spread_row(const PoolShape& s, const Item* dy, int64_t rows, Item* dx) {
     const int64_t start = ow * s.sw - s.left + q.begin;
     if (columns > 0) {
       if (start > done) memset(dx + done * s.c, 0, static_cast<size_t>((start - done) * s.c) * sizeof(Item));
-      spread_windows(dy + ow * s.c, count, s.sw * s.c, s.c, columns, Number(1) / static_cast<Number>(rows * columns), dx + start * s.c);
+      const Number share = Number(1) / static_cast<Number>(rows * columns);
+      spread_function<Item>(columns, past_caches)(dy + ow * s.c, count, s.sw * s.c, s.c, columns, share, dx + start * s.c);
       done = start + (count - 1) * s.sw + columns;
     }
     ow += count;
@@ -121,7 +133,7 @@ void gather_row(const PoolShape& s, const Item* dy, PoolRange over, Covering<Num
   using Number = NumberOf<Item>;
   const Number whole_share = Number(1) / static_cast<Number>(s.kh * s.kw);
   const PoolRange whole = whole_windows(s.sw, s.left, s.kw, s.iw, s.ow);
-  for_covered_runs(s, whole.begin, whole.end, [&](int64_t iw, PoolRange across, int64_t run) {
+  for_covered_runs(s, {0, s.iw}, whole.begin, whole.end, [&](int64_t iw, PoolRange across, int64_t run) {
     int count = 0;
     for (int64_t oh = over.begin; oh < over.end; ++oh) {
       const PoolRange r = cells_inside(oh, s.sh, s.top, s.kh, s.ih);
@@ -140,7 +152,7 @@ template <class Item>
 void run_average_pool_grad(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const PoolState& state_ = *static_cast<const PoolState*>(state);
   const PoolShape s = state_.shape;
-  const bool apart = s.sh >= s.kh && s.sw >= s.kw;
+  const bool apart = s.sh >= s.kh && s.sw >= s.kw, past_caches = writes_past_caches(state_, args.out[0]);
   const int64_t last = smaller(end * state_.chunk_rows, state_.rows);
   for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
     const int64_t ih = row % s.ih;
@@ -151,11 +163,12 @@ void run_average_pool_grad(const void* state, int, int64_t begin, int64_t end, c
       memset(dx, 0, static_cast<size_t>(s.iw * s.c) * sizeof(Item));
     } else if (apart) {
       const PoolRange r = cells_inside(over.begin, s.sh, s.top, s.kh, s.ih);
-      spread_row(s, dy + over.begin * s.ow * s.c, r.end - r.begin, dx);
+      spread_row(s, dy + over.begin * s.ow * s.c, r.end - r.begin, past_caches, dx);
     } else {
       gather_row(s, dy, over, static_cast<Covering<NumberOf<Item>>*>(args.thread_scratch), dx);
     }
   }
+  if (past_caches) stream_fence();
 }
 
 void prepare_average_pool(Prepare& p) {

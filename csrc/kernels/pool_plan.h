@@ -19,6 +19,7 @@ struct PoolState {
   DType dtype;
   bool with_cells;  // the forward kernel of an argmax
   bool wide;        // cells are int32: windows of more than 255 cells
+  bool past_caches;  // a float32 dx of whole vectors, too large to be still in a cache when it is read
 };
 
 struct PoolRange {

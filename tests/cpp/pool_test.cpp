@@ -51,12 +51,17 @@ std::vector<Case> cases() {
     all.push_back({1, 7, 5, c, {2, 2}, {2, 2}, {0, 1, 0, 1}});
     all.push_back({2, 9, 8, c, {3, 3}, {2, 2}, {0, 1, 1, 0}});
     all.push_back({1, 6, 7, c, {3, 3}, {1, 1}, {1, 1, 1, 1}});
+    all.push_back({3, 8, 11, c, {3, 3}, {1, 1}, {0, 2, 1, 1}});
+    all.push_back({2, 12, 14, c, {3, 3}, {2, 2}, {0, 1, 0, 1}});
+    all.push_back({2, 13, 11, c, {3, 3}, {2, 2}, {1, 1, 2, 2}});
     all.push_back({1, 9, 10, c, {2, 3}, {3, 4}, {0, 0, 0, 0}});
     all.push_back({1, 9, 10, c, {3, 2}, {1, 3}, {2, 0, 1, 1}});
   }
   all.push_back({3, 1, 20, 12, {1, 4}, {1, 4}, {0, 0, 0, 0}});
   all.push_back({1, 20, 20, 5, {16, 17}, {2, 2}, {0, 0, 0, 0}});
   all.push_back({1, 1, 1, 1, {1, 1}, {1, 1}, {0, 0, 0, 0}});
+  all.push_back({2, 3, 3, 5, {3, 3}, {2, 2}, {0, 0, 0, 0}});
+  all.push_back({1, 2, 4, 16, {3, 3}, {1, 1}, {2, 2, 0, 1}});
   all.push_back({0, 4, 4, 3, {2, 2}, {2, 2}, {0, 0, 0, 0}});
   all.push_back({40, 26, 26, 32, {2, 2}, {2, 2}, {0, 0, 0, 0}});
   all.push_back({20, 11, 11, 64, {2, 2}, {2, 2}, {0, 0, 0, 0}});
@@ -135,6 +140,29 @@ TEST(max_pool_gradient_goes_to_the_winners) {
   for (const Case& t : cases()) {
     check_max_pool_grad<float>(t, DType::kFloat32);
     check_max_pool_grad<double>(t, DType::kFloat64);
+  }
+}
+
+// Maps that no cache holds are written past the caches: the same values as the map's half, which is not.
+TEST(gradients_of_large_maps_are_those_of_small_ones) {
+  for (const Case& t : {Case{2, 190, 190, 64, {2, 2}, {2, 2}, {0, 0, 0, 0}}, Case{2, 190, 190, 64, {3, 3}, {2, 2}, {0, 1, 0, 1}},
+                        Case{2, 191, 189, 64, {3, 3}, {3, 4}, {1, 0, 2, 2}}}) {
+    Case half = t;
+    half.n = 1;
+    const Spec x = t.x(DType::kFloat32), y = t.y(DType::kFloat32), half_x = half.x(DType::kFloat32);
+    const Buffer cells = run_kernel("max_pool2d", {random_buffer(x, 31)}, {y, t.y(t.cells())}, t.attributes(false))[1];
+    const Buffer dy = random_buffer(y, 32), half_dy(half.y(DType::kFloat32)), half_cells(half.y(t.cells()));
+    std::memcpy(half_dy.data(), dy.data(), half_dy.spec().bytes());
+    std::memcpy(half_cells.data(), cells.data(), half_cells.spec().bytes());
+    EXPECT(x.bytes() > 16 << 20 && half_x.bytes() < 16 << 20);
+    for (bool max : {true, false}) {
+      const std::string kernel = max ? "max_pool2d_grad" : "average_pool2d_grad";
+      const std::vector<Buffer> inputs = max ? std::vector<Buffer>{dy, cells} : std::vector<Buffer>{dy};
+      const std::vector<Buffer> half_inputs = max ? std::vector<Buffer>{half_dy, half_cells} : std::vector<Buffer>{half_dy};
+      const Buffer all = run_every_way(kernel, inputs, {x}, t.attributes(true))[0];
+      const Buffer one = run_kernel(kernel, half_inputs, {half_x}, half.attributes(true))[0];
+      EXPECT(std::memcmp(all.data(), one.data(), half_x.bytes()) == 0);
+    }
   }
 }
 
