@@ -51,6 +51,32 @@ def test_bias_and_activation_join_the_product():
     assert [step.op.name for step in graph.prologue] == ["matmul_pack"]
 
 
+def test_bias_and_activation_join_a_product_of_sequences():
+    w, b = nnlite.Variable(np.ones((4, 3), "float32")), nnlite.Variable(np.ones(3, "float32"))
+    sequences = Spec((2, 5, 4), "float32")
+    graph = optimize(_graph(lambda x: ops.relu(ops.matmul(x, w) + b), sequences))
+    assert _names(graph) == ["reshape", "matmul", "reshape"]
+    assert graph.nodes[1].attributes["bias"] == 1 and graph.nodes[1].attributes["activation"] == "relu"
+    x = np.arange(40, dtype="float32").reshape(2, 5, 4) - 20
+    assert np.array_equal(
+        compile_function(lambda x: ops.relu(ops.matmul(x, w) + b), [sequences])([x])[0].numpy(), np.maximum(x @ np.ones((4, 3), "float32") + 1, 0)[0]
+    )
+
+
+def test_what_a_reshaped_product_gives_others_stays():
+    w, b = nnlite.Variable(np.ones((4, 3), "float32")), nnlite.Variable(np.ones(3, "float32"))
+
+    def several(x):
+        product = ops.matmul(x, w)
+        shifted = product + b
+        return [ops.relu(shifted), shifted, product]
+
+    x = np.arange(40, dtype="float32").reshape(2, 5, 4) - 20
+    relu, shifted, product = compile_function(several, [Spec((2, 5, 4), "float32")])([x])
+    assert np.array_equal(product.numpy(), x @ np.ones((4, 3), "float32")) and np.array_equal(shifted.numpy(), product.numpy() + 1)
+    assert np.array_equal(relu.numpy(), np.maximum(shifted.numpy(), 0))
+
+
 def test_a_product_that_is_read_twice_keeps_its_own_result():
     w, b = nnlite.Variable(np.ones((5, 4), "float32")), nnlite.Variable(np.ones(4, "float32"))
 

@@ -39,7 +39,6 @@ def own_error(y_true, y_pred):
         (losses.MeanSquaredError(name="own"), "own"),
         (lambda y_true, y_pred: losses.mean_squared_error(y_true, y_pred), "lambda"),
     ),
-    ids=str,
 )
 def test_names_of_metrics(given, name):
     m = model()
@@ -58,7 +57,6 @@ def test_names_of_metrics(given, name):
         losses.mean_squared_error,
         lambda y_true, y_pred: ops.mean(ops.square(y_true - y_pred)),
     ),
-    ids=str,
 )
 def test_ways_to_give_a_loss(given):
     m = model()

@@ -9,6 +9,7 @@ from nnlite.graph.passes.epilogue import fuse_epilogues
 from nnlite.graph.passes.fuse import fuse_elementwise
 from nnlite.graph.passes.pack import hoist, pack_weights
 from nnlite.graph.passes.pooling import relu_before_pool_grad
+from nnlite.graph.passes.reshapes import sink_reshapes
 from nnlite.graph.passes.simplify import read_before_broadcast, simplify
 
 
@@ -20,6 +21,7 @@ def optimize(graph: Graph) -> Graph:
     graph = fuse_relu(graph)
     graph = fold_scales(graph)
     graph = scale_in_update(graph)
+    graph = sink_reshapes(graph)
     graph = fuse_epilogues(graph)
     graph = pack_weights(graph)
     graph = fuse_elementwise(graph)

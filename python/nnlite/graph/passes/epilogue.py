@@ -27,24 +27,31 @@ def fuse_epilogues(graph: Graph) -> Graph:
     return graph
 
 
-def _only_reader(uses, value: int) -> int | None:
+def only_reader(uses, value: int) -> int | None:
     """Position of the single step that reads `value`, or None."""
     readers = uses[value]
     return readers[0] if len(readers) == 1 and readers[0] != END else None
 
 
+def is_bias(graph: Graph, add: Step, product: int) -> bool:
+    """Whether an addition gives each channel, the last axis, of `product` one number of its own."""
+    if add.inputs[0] == add.inputs[1]:
+        return False
+    spec = graph.specs[add.inputs[1] if add.inputs[0] == product else add.inputs[0]]
+    channels = graph.specs[product].shape[-1]
+    return spec.size == channels and spec.shape[-1:] == (channels,) and graph.specs[add.outputs[0]] == graph.specs[product]
+
+
 def _with_bias(graph: Graph, nodes, uses, step: Step):
-    reader = _only_reader(uses, step.outputs[0])
+    reader = only_reader(uses, step.outputs[0])
     if reader is None or nodes[reader].op.traits.elementwise != "add":
         return step, None
     add = nodes[reader]
     product = step.outputs[0]
-    if add.inputs[0] == add.inputs[1]:
+    if not is_bias(graph, add, product):
         return step, None
     bias = add.inputs[1] if add.inputs[0] == product else add.inputs[0]
-    spec, channels = graph.specs[bias], graph.specs[product].shape[-1]
-    fits = spec.size == channels and spec.shape[-1:] == (channels,) and graph.specs[add.outputs[0]] == graph.specs[product]
-    if not fits or _made_after(nodes, bias, step, reader):
+    if _made_after(nodes, bias, step, reader):
         return step, None
     return Step(step.op, (*step.inputs, bias), add.outputs, {**step.attributes, "bias": 1}, step.scope), [reader]
 
@@ -55,7 +62,7 @@ def _made_after(nodes, value: int, step: Step, reader: int) -> bool:
 
 
 def _with_activation(graph: Graph, nodes, uses, merged: Step, positions, accepts):
-    reader = _only_reader(uses, merged.outputs[0])
+    reader = only_reader(uses, merged.outputs[0])
     if reader is None or "activation" not in accepts:
         return merged, positions
     activation = nodes[reader]
