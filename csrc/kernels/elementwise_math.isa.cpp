@@ -12,9 +12,10 @@ template <class E, class Op>
 void long_map1(const Operand* registers, const int16_t* args, void* out, int64_t n) {
   Cursor<E> a(registers[args[0]]);
   auto* y = static_cast<typename E::Item*>(out);
+  const Op op{};
   for (; n > 0; n -= E::kLanes, y += E::kLanes) {
     const int m = n < E::kLanes ? static_cast<int>(n) : E::kLanes;
-    const typename E::V v = Op::run(m == E::kLanes ? a.next() : a.last(m));
+    const typename E::V v = op.run(m == E::kLanes ? a.next() : a.last(m));
     m == E::kLanes ? E::write(y, v) : E::write_part(y, v, m);
   }
 }
@@ -22,10 +23,11 @@ template <class E, class Op>
 void long_map2(const Operand* registers, const int16_t* args, void* out, int64_t n) {
   Cursor<E> a(registers[args[0]]), b(registers[args[1]]);
   auto* y = static_cast<typename E::Item*>(out);
+  const Op op{};
   for (; n > 0; n -= E::kLanes, y += E::kLanes) {
     const int m = n < E::kLanes ? static_cast<int>(n) : E::kLanes;
     const typename E::V u = m == E::kLanes ? a.next() : a.last(m);
-    const typename E::V v = Op::run(u, m == E::kLanes ? b.next() : b.last(m));
+    const typename E::V v = op.run(u, m == E::kLanes ? b.next() : b.last(m));
     m == E::kLanes ? E::write(y, v) : E::write_part(y, v, m);
   }
 }
@@ -37,9 +39,6 @@ NN_OP1(Log1p, log1p(a))
 NN_OP1(Tanh, tanh(a))
 NN_OP1(Sigmoid, sigmoid(a))
 
-NN_OP1(Erf, erf(a))
-NN_OP1(Gelu, gelu(a))
-NN_OP2(GeluGrad, (a * gelu_slope(b)))
 NN_OP1(Square, (a * a))
 NN_OP1(Same, a)
 NN_OP1(Reciprocal, splat(decltype(reduce_add(a))(1)) / a)

@@ -9,7 +9,9 @@ namespace {
 
 constexpr int64_t kChunkElements = 8 * 1024;
 constexpr int64_t kMaxChunks = 256;
-constexpr int64_t kShortRow = 1024;  // several rows of so many elements fit the L1 cache
+constexpr int64_t kAhead = 2;    // see softmax_rows
+constexpr int64_t kBuffers = 4;  // more than kAhead
+constexpr int64_t kGroup = 64;   // rows
 
 struct RowState {
   int64_t rows, columns, chunk_rows;
@@ -54,77 +56,72 @@ NN_INLINE void softmax_vectors(const typename E::Item* x, typename E::Item* y, i
   using R = RowOf<E>;
   using V = typename E::V;
   const V low = splat(-FloatTraits<typename E::Number>::kInfinity);
+  const NonpositiveExp<typename E::Number> exp_of;
   V v[rows];
   NN_UNROLL(4)
   for (int k = 0; k < rows; ++k) v[k] = R::filled(R::read(x + k * n, n), n, low);
   NN_UNROLL(4)
   for (int k = 0; k < rows; ++k) largest[k] = reduce_max(max(v[k], low));
   NN_UNROLL(4)
-  for (int k = 0; k < rows; ++k) v[k] = R::filled(exp_of_nonpositive(v[k] - splat(largest[k])), n, V::zero());
+  for (int k = 0; k < rows; ++k) v[k] = R::filled(exp_of(v[k] - splat(largest[k])), n, V::zero());
   NN_UNROLL(4)
   for (int k = 0; k < rows; ++k) sums[k] = reduce_add(v[k]);
   NN_UNROLL(4)
   for (int k = 0; k < rows; ++k) R::write(y + k * n, v[k] * splat(1 / sums[k]), n);
 }
 
-// A place for the row's exponentials: the output itself, or float scratch when the output is narrower.
 template <class E>
-NN_INLINE typename E::Number* row_buffer(typename E::Item* y, void* scratch) {
+NN_INLINE void softmax_narrow(const typename E::Item* x, typename E::Item* y, int64_t rows, int n, typename E::Number* largest,
+                              typename E::Number* sums) {
+  int64_t i = 0;
+  for (; i + 4 <= rows; i += 4) softmax_vectors<E, 4>(x + i * n, y + i * n, n, largest + i, sums + i);
+  for (; i < rows; ++i) softmax_vectors<E, 1>(x + i * n, y + i * n, n, largest + i, sums + i);
+}
+
+// A place for the exponentials of row r: the output itself, or one of four rows of float scratch when the output is narrower.
+template <class E>
+NN_INLINE typename E::Number* row_buffer(typename E::Item* y, void* scratch, int64_t r, int64_t n) {
   if constexpr (sizeof(typename E::Item) == sizeof(typename E::Number)) {
-    return y;
+    return y + r * n;
   } else {
-    return static_cast<typename E::Number*>(scratch);
+    return static_cast<typename E::Number*>(scratch) + r % kBuffers * n;
   }
 }
 
-// buffer = exp(x - largest); returns the sum. (NaN anywhere in x makes the sum NaN.)
+// y = buffer * scale.
 template <class E>
-NN_INLINE typename E::Number exponentials(const typename E::Item* x, typename E::Number* buffer, int64_t n, typename E::Number largest) {
-  using R = RowOf<E>;
-  using V = typename E::V;
-  const V shift = splat(largest);
-  V sum = V::zero();
-  R::each(n, [&](int64_t i, int m) {
-    const V e = R::filled(exp_of_nonpositive(R::read(x + i, m) - shift), m, V::zero());
-    sum += e;
-    m == E::kLanes ? store(buffer + i, e) : store_part(buffer + i, e, m);
-  });
-  return reduce_add(sum);
+NN_INLINE void scale_row(const typename E::Number* buffer, typename E::Item* y, int64_t n, typename E::V scale) {
+  RowOf<E>::each(n, [&](int64_t i, int m) { RowOf<E>::write(y + i, (m == E::kLanes ? load(buffer + i) : load_part(buffer + i, m)) * scale, m); });
 }
 
-// y = softmax(x) of some rows; returns their largest scores and sums of exponentials too. Each stage goes through all rows: one row's folds of lanes
-// and its division wait for the one before, several rows' overlap.
-template <class E, int rows>
-NN_INLINE void softmax_some(const typename E::Item* x, typename E::Item* y, void* scratch, int64_t n, typename E::Number* largest,
-                            typename E::Number* sums) {
-  using V = typename E::V;
-  for (int k = 0; k < rows; ++k) largest[k] = RowOf<E>::largest(x + k * n, n);
-  for (int k = 0; k < rows; ++k) sums[k] = exponentials<E>(x + k * n, row_buffer<E>(y + k * n, scratch), n, largest[k]);
-  for (int k = 0; k < rows; ++k) {
-    const typename E::Number* buffer = row_buffer<E>(y + k * n, scratch);
-    const V scale = splat(1 / sums[k]);
-    RowOf<E>::each(n, [&](int64_t i, int m) {
-      RowOf<E>::write(y + k * n + i, (m == E::kLanes ? load(buffer + i) : load_part(buffer + i, m)) * scale, m);
-    });
-  }
-}
-
-// softmax of consecutive rows; `largest` and `sums` receive one number a row.
+// Takes the exponentials of one row (NaN anywhere makes their sum NaN), scales the row `kAhead` before it, of which the exponentials are known, and
+// finds the largest score of the row `kAhead` after it: loads, stores and arithmetic overlap, and no row waits for its own folds over lanes.
 template <class E>
 NN_INLINE void softmax_rows(const typename E::Item* x, typename E::Item* y, void* scratch, int64_t rows, int64_t n, typename E::Number* largest,
                             typename E::Number* sums) {
-  int64_t i = 0;
-  if (n <= E::kLanes) {
-    const int m = static_cast<int>(n);
-    for (; i + 4 <= rows; i += 4) softmax_vectors<E, 4>(x + i * n, y + i * n, m, largest + i, sums + i);
-    for (; i < rows; ++i) softmax_vectors<E, 1>(x + i * n, y + i * n, m, largest + i, sums + i);
-    return;
+  using R = RowOf<E>;
+  using V = typename E::V;
+  if (n <= E::kLanes) return softmax_narrow<E>(x, y, rows, static_cast<int>(n), largest, sums);
+  const NonpositiveExp<typename E::Number> exp_of;
+  const V low = splat(-FloatTraits<typename E::Number>::kInfinity);
+  for (int64_t r = 0; r < smaller(kAhead, rows); ++r) largest[r] = R::largest(x + r * n, n);
+  for (int64_t r = 0; r < rows; ++r) {
+    const bool scales = r >= kAhead;
+    const typename E::Item* next = x + smaller(r + kAhead, rows - 1) * n;  // at the end the last row again, to no purpose
+    typename E::Number *buffer = row_buffer<E>(y, scratch, r, n), *done = row_buffer<E>(y, scratch, larger(r - kAhead, 0), n);
+    const V shift = splat(largest[r]), scale = splat(scales ? 1 / sums[r - kAhead] : 0);
+    V sum = V::zero(), top = low;
+    R::each(n, [&](int64_t i, int m) {
+      const V e = R::filled(exp_of(R::read(x + r * n + i, m) - shift), m, V::zero());
+      sum += e;
+      top = max(R::filled(R::read(next + i, m), m, low), top);
+      m == E::kLanes ? store(buffer + i, e) : store_part(buffer + i, e, m);
+      if (scales) R::write(y + (r - kAhead) * n + i, (m == E::kLanes ? load(done + i) : load_part(done + i, m)) * scale, m);
+    });
+    sums[r] = reduce_add(sum);
+    if (r + kAhead < rows) largest[r + kAhead] = reduce_max(top);
   }
-  // The rows' exponentials wait in y, when its elements can hold them, and stay in L1.
-  if (sizeof(typename E::Item) == 4 && n <= kShortRow) {
-    for (; i + 4 <= rows; i += 4) softmax_some<E, 4>(x + i * n, y + i * n, scratch, n, largest + i, sums + i);
-  }
-  for (; i < rows; ++i) softmax_some<E, 1>(x + i * n, y + i * n, scratch, n, largest + i, sums + i);
+  for (int64_t r = larger(rows - kAhead, 0); r < rows; ++r) scale_row<E>(row_buffer<E>(y, scratch, r, n), y + r * n, n, splat(1 / sums[r]));
 }
 
 // Calls body(row) for the rows of chunks [begin, end).
@@ -139,10 +136,10 @@ void run_softmax(const void* state, int, int64_t begin, int64_t end, const StepA
   const auto& s = *static_cast<const RowState*>(state);
   using Item = typename E::Item;
   const int64_t last = smaller(end * s.chunk_rows, s.rows);
-  for (int64_t first = begin * s.chunk_rows; first < last; first += E::kLanes) {
-    typename E::Number largest[E::kLanes], sums[E::kLanes];
+  for (int64_t first = begin * s.chunk_rows; first < last; first += kGroup) {
+    typename E::Number largest[kGroup], sums[kGroup];
     softmax_rows<E>(static_cast<const Item*>(args.in[0]) + first * s.columns, static_cast<Item*>(args.out[0]) + first * s.columns,
-                    args.thread_scratch, smaller(E::kLanes, last - first), s.columns, largest, sums);
+                    args.thread_scratch, smaller(kGroup, last - first), s.columns, largest, sums);
   }
 }
 
@@ -151,10 +148,11 @@ template <class E>
 NN_INLINE void sum_rows(const typename E::Item* x, int64_t rows, int64_t n, typename E::Number* largest, typename E::Number* sums) {
   using R = RowOf<E>;
   using V = typename E::V;
+  const NonpositiveExp<typename E::Number> exp_of;
   for (int64_t i = 0; i < rows; ++i, x += n) {
     const V shift = splat(largest[i] = R::largest(x, n));
     V sum = V::zero();
-    R::each(n, [&](int64_t k, int m) { sum += R::filled(exp_of_nonpositive(R::read(x + k, m) - shift), m, V::zero()); });
+    R::each(n, [&](int64_t k, int m) { sum += R::filled(exp_of(R::read(x + k, m) - shift), m, V::zero()); });
     sums[i] = reduce_add(sum);
   }
 }
@@ -202,6 +200,7 @@ void run_log_softmax_grad(const void* state, int, int64_t begin, int64_t end, co
   const auto& s = *static_cast<const RowState*>(state);
   using R = RowOf<E>;
   using V = typename E::V;
+  const NonpositiveExp<typename E::Number> exp_of;
   for_rows(s, begin, end, [&](int64_t row) {
     const auto* y = static_cast<const typename E::Item*>(args.in[0]) + row * s.columns;
     const auto* dy = static_cast<const typename E::Item*>(args.in[1]) + row * s.columns;
@@ -209,7 +208,7 @@ void run_log_softmax_grad(const void* state, int, int64_t begin, int64_t end, co
     V sum = V::zero();
     R::each(s.columns, [&](int64_t i, int m) { sum += R::read(dy + i, m); });
     const V total = splat(reduce_add(sum));
-    R::each(s.columns, [&](int64_t i, int m) { R::write(dx + i, fnma(exp_of_nonpositive(R::read(y + i, m)), total, R::read(dy + i, m)), m); });
+    R::each(s.columns, [&](int64_t i, int m) { R::write(dx + i, fnma(exp_of(R::read(y + i, m)), total, R::read(dy + i, m)), m); });
   });
 }
 
@@ -278,7 +277,7 @@ RowState* plan_rows(Prepare& prepare) {
   if (s->chunk_rows * kMaxChunks < s->rows) s->chunk_rows = (s->rows + kMaxChunks - 1) / kMaxChunks;
   prepare.add_phase((s->rows + s->chunk_rows - 1) / s->chunk_rows);
   prepare.set_cost(25.0 * static_cast<double>(x.size()));
-  if (x.dtype == DType::kBFloat16) prepare.need_thread_scratch(sizeof(float) * static_cast<size_t>(s->columns));
+  if (x.dtype == DType::kBFloat16) prepare.need_thread_scratch(sizeof(float) * static_cast<size_t>(kBuffers * s->columns));
   return s;
 }
 

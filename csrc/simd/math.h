@@ -131,45 +131,70 @@ NN_LONG Vec<float> exp(Vec<float> x) {
   return scale(splat(1.0f) + fma(r * r, polynomial(r, kTail), r), n);
 }
 
-// table[k mod 16] of every lane; the table starts at a multiple of 64 bytes.
-NN_INLINE Vec<int32_t> look_up(const void* table, Vec<int32_t> k) {
+// A constant in a register. Left alone, the compiler reads it from memory wherever it is used, and loads become the limit; AVX2 has no registers to spare.
+template <class T>
+NN_INLINE Vec<T> held(Vec<T> a) {
 #if defined(NN_COMPILE_AVX512)
-  return {{_mm512_permutexvar_epi32(k.r.r, _mm512_load_si512(table))}};
-#elif defined(NN_COMPILE_AVX2)
-  const __m256i low = _mm256_load_si256(static_cast<const __m256i*>(table)), high = _mm256_load_si256(static_cast<const __m256i*>(table) + 1);
-  const auto half = [=](__m256i i) __attribute__((always_inline)) {
-    const __m256 a = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(low, i)), b = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(high, i));
-    return _mm256_castps_si256(_mm256_blendv_ps(a, b, _mm256_castsi256_ps(_mm256_slli_epi32(i, 28))));
-  };
-  return {{{half(k.r.lo.r)}, {half(k.r.hi.r)}}};
-#else
-  int32_t lanes[Vec<int32_t>::kLanes];
-  store(lanes, k & splat(15));
-  for (int32_t& lane : lanes) __builtin_memcpy(&lane, static_cast<const char*>(table) + 4 * lane, sizeof(lane));
-  return load(lanes);
+  asm("" : "+v"(a.r.r));
 #endif
+  return a;
 }
 
-// exp(x) for x <= 0, where results below the normal numbers may be 0: softmax. Within 1.6 ulp down to -20 and 5 ulp down to -87.
-NN_INLINE Vec<double> exp_of_nonpositive(Vec<double> x) { return exp(x); }
+// 16 words, found by the low four bits of every lane. `words` starts at a multiple of 64 bytes.
+struct Table16 {
+#if defined(NN_COMPILE_AVX512)
+  Vec<int32_t> words;
+  explicit NN_ALWAYS Table16(const void* from) : words(held(load(static_cast<const int32_t*>(from)))) {}
+  NN_ALWAYS Vec<int32_t> operator[](Vec<int32_t> k) const { return {{_mm512_permutexvar_epi32(k.r.r, words.r.r)}}; }
+#else
+  const void* words;
+  explicit NN_ALWAYS Table16(const void* from) : words(from) {}
+#if defined(NN_COMPILE_AVX2)
+  NN_ALWAYS Vec<int32_t> operator[](Vec<int32_t> k) const { return {{{half(k.r.lo.r)}, {half(k.r.hi.r)}}}; }
+  NN_ALWAYS __m256i half(__m256i k) const {
+    const __m256i low = _mm256_load_si256(static_cast<const __m256i*>(words)), high = _mm256_load_si256(static_cast<const __m256i*>(words) + 1);
+    const __m256 a = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(low, k)), b = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(high, k));
+    return _mm256_castps_si256(_mm256_blendv_ps(a, b, _mm256_castsi256_ps(_mm256_slli_epi32(k, 28))));
+  }
+#else
+  NN_ALWAYS Vec<int32_t> operator[](Vec<int32_t> k) const {
+    int32_t lanes[Vec<int32_t>::kLanes];
+    store(lanes, k & splat(15));
+    for (int32_t& lane : lanes) __builtin_memcpy(&lane, static_cast<const char*>(words) + 4 * lane, sizeof(lane));
+    return load(lanes);
+  }
+#endif
+#endif
+};
+
+// exp(x) for x <= 0, where results below the normal numbers may be 0: softmax. Within 1.6 ulp down to -20 and 5 ulp down to -87. An object, made
+// before a loop, keeps its constants in registers.
+template <class T>
+struct NonpositiveExp {
+  NN_ALWAYS Vec<T> operator()(Vec<T> x) const { return exp(x); }
+};
 #if defined(NN_COMPILE_AVX512) || defined(NN_COMPILE_AVX2)
 // The bits of 2^(k/16), less k << 19.
 alignas(64) static constexpr int32_t kSixteenths[16] = {
     0x3f800000, 0x3f7daac3, 0x3f7b95c2, 0x3f79c3d3, 0x3f7837f0, 0x3f76f532, 0x3f75fed7, 0x3f75583f,
     0x3f7504f3, 0x3f7508a4, 0x3f75672a, 0x3f76248c, 0x3f7744fd, 0x3f78ccdf, 0x3f7ac0c7, 0x3f7d257d,};
-// x = n ln 2 + r with n a multiple of 1/16: exp(x) = 2^n (1 + r + r^2/2 + r^3/6). Adding kShift rounds to a sixteenth and leaves n's bits at the low
-// end. 2^-127, where x is held, has the bits of zero.
-NN_INLINE Vec<float> exp_of_nonpositive(Vec<float> x) {
-  constexpr float kShift = 786432.0f;  // 1.5 * 2^19
-  x = max(splat(-88.0296936f), x);
-  const Vec<float> shifted = fma(x, splat(FloatTraits<float>::kLog2E), splat(kShift));
-  const Vec<float> r = fnma(shifted - splat(kShift), splat(0.693147182f), x);
-  const Vec<int32_t> k = as_int(shifted);
-  const Vec<float> power = as_float(look_up(kSixteenths, k) + shift_left<19>(k));
-  return fma(power * r, fma(fma(r, splat(0.166666672f), splat(0.5f)), r, splat(1.0f)), power);
-}
-#else
-NN_INLINE Vec<float> exp_of_nonpositive(Vec<float> x) { return exp(x); }
+// x = n ln 2 + r with n a multiple of 1/16: exp(x) = 2^n (1 + r + r^2/2 + r^3/6). Adding the shift rounds to a sixteenth and leaves n's bits at the
+// low end. 2^-127, where x is held, has the bits of zero.
+template <>
+struct NonpositiveExp<float> {
+  Vec<float> low = held(splat(-88.0296936f)), log2_e = held(splat(FloatTraits<float>::kLog2E)), shift = held(splat(786432.0f));  // 1.5 * 2^19
+  Vec<float> ln2 = held(splat(0.693147182f)), sixth = held(splat(0.166666672f)), half = held(splat(0.5f)), one = held(splat(1.0f));
+  Table16 sixteenths{kSixteenths};
+
+  NN_ALWAYS Vec<float> operator()(Vec<float> x) const {
+    x = max(low, x);
+    const Vec<float> shifted = fma(x, log2_e, shift);
+    const Vec<float> r = fnma(shifted - shift, ln2, x);
+    const Vec<int32_t> k = as_int(shifted);
+    const Vec<float> power = as_float(sixteenths[k] + shift_left<19>(k));
+    return fma(power * r, fma(fma(r, sixth, half), r, one), power);
+  }
+};
 #endif
 
 // exp(x) for kExpLow/2 <= x <= kExpHigh/2 or so, NaN included: the result is normal and needs no care at the edges.
