@@ -38,6 +38,14 @@ def test_identities_vanish():
     assert _names(graph) == []
 
 
+def test_what_is_turned_and_turned_back_vanishes():
+    assert _names(optimize(_graph(lambda x: ops.flip(ops.flip(x, 0), 0) + 1.0, MATRIX))) == ["elementwise"]
+    assert _names(optimize(_graph(lambda x: ops.flip(ops.flip(x, 0), 1), MATRIX))).count("reverse") == 2
+    cube = Spec((2, 3, 4), "float32")
+    assert _names(optimize(_graph(lambda x: ops.transpose(ops.transpose(x, (1, 2, 0)), (2, 0, 1)), cube))) == []
+    assert _names(optimize(_graph(lambda x: ops.transpose(ops.transpose(x, (1, 2, 0)), (1, 2, 0)), cube))) != []
+
+
 def test_adding_zero_is_kept_because_of_negative_zero():
     function = nnlite.function(lambda x: x + 0.0)
     assert not np.signbit(function(np.array([-0.0], "float32")).numpy()[0])

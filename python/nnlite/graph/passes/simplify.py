@@ -12,10 +12,14 @@ def simplify(graph: Graph) -> Graph:
     constants = {value: _scalar_if_uniform(array) for value, array in graph.constants.items()}
     replaced: dict[int, int] = {}
     seen: dict = {}
+    turned: dict[int, Step] = {}  # what a reverse or transpose gave -> that step
     nodes: list[Step] = []
     for step in graph.nodes:
         inputs = tuple([replaced.get(i, i) for i in step.inputs])
         same = _identity(graph, constants, step, inputs)
+        if step.op.name in ("reverse", "transpose"):
+            same = _turned_back(turned, step, inputs) if same is None else same
+            turned[step.outputs[0]] = Step(step.op, inputs, step.outputs, step.attributes, step.scope)
         if same is not None:
             replaced[step.outputs[0]] = same
             continue
@@ -58,6 +62,18 @@ def read_before_broadcast(graph: Graph) -> Graph:
         nodes.append(step)
     graph.nodes = nodes
     return remove_dead(graph) if small else graph
+
+
+def _turned_back(turned: dict[int, Step], step: Step, inputs) -> int | None:
+    """What went into the step before, if this one undoes it."""
+    before = turned.get(inputs[0])
+    if before is None or before.op is not step.op:
+        return None
+    if step.op.name == "reverse":
+        undone = sorted(before.attributes["axes"]) == sorted(step.attributes["axes"])
+    else:
+        undone = all(before.attributes["axes"][axis] == i for i, axis in enumerate(step.attributes["axes"]))
+    return before.inputs[0] if undone else None
 
 
 def _identity(graph: Graph, constants, step: Step, inputs) -> int | None:
