@@ -116,11 +116,17 @@ def test_shapes_do_not_depend_on_values(use):
     assert use(ops.convert_to_tensor(ones)) is not None
 
 
-def test_loops_need_a_bound():
+def test_gradients_of_loops_need_a_bound():
     loop = lambda x, **bound: ops.while_loop(lambda y: ops.sum(y) < 10, lambda y: (y * 2,), (x,), **bound)[0]  # noqa: E731
-    with pytest.raises(ValueError, match="needs `maximum_iterations`"):
-        nnlite.function(loop)(ones)
-    np.testing.assert_array_equal(nnlite.function(lambda x: loop(x, maximum_iterations=9))(ones), 4 * ones)
+    def gradient(x, **bound):
+        with nnlite.GradientTape() as tape:
+            y = loop(x, **bound)
+        return tape.gradient(y, x)
+
+    np.testing.assert_array_equal(nnlite.function(loop)(ones), 4 * ones)
+    with pytest.raises(ValueError, match="has gradients only with `maximum_iterations`"):
+        nnlite.function(gradient)(ones)
+    np.testing.assert_array_equal(nnlite.function(lambda x: gradient(x, maximum_iterations=9))(ones), np.full_like(ones, 4))
 
 
 def test_every_shape_is_compiled():

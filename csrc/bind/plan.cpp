@@ -62,11 +62,11 @@ struct BoundPlan {
 };
 
 SlotKind parse_kind(const std::string& name) {
-  constexpr const char* kNames[] = {"arena", "fixed", "input", "output"};
-  for (int i = 0; i < 4; ++i) {
+  constexpr const char* kNames[] = {"arena", "fixed", "input", "output", "moving"};
+  for (int i = 0; i < 5; ++i) {
     if (name == kNames[i]) return static_cast<SlotKind>(i);
   }
-  fail_check("the kind of a slot must be 'arena', 'fixed', 'input' or 'output'; got '%s'", name.c_str());
+  fail_check("the kind of a slot must be 'arena', 'fixed', 'input', 'output' or 'moving'; got '%s'", name.c_str());
 }
 
 std::vector<Slot> parse_slots(const py::sequence& sequence, std::vector<py::object>* fixed) {
@@ -181,6 +181,17 @@ std::vector<Source> parse_sources(const Items& items, const Plan& plan) {
   return sources;
 }
 
+// A run that may be long: Ctrl-C ends it.
+void run_loops(Plan& plan, void* const* inputs, void* const* outputs) {
+  SignalPoll signals;
+  {
+    ArenaHold hold(plan.arena());
+    py::gil_scoped_release unlocked;
+    plan.run(inputs, outputs, signals.poll());
+  }
+  signals.raise_pending();
+}
+
 py::list run(BoundPlan& bound, py::handle inputs) {
   Plan& plan = bound.plan;
   const Items items(inputs);
@@ -188,6 +199,10 @@ py::list run(BoundPlan& bound, py::handle inputs) {
   std::vector<void*> out(plan.outputs().size());
   py::list results(out.size());
   for (size_t i = 0; i < out.size(); ++i) PyList_SET_ITEM(results.ptr(), static_cast<Py_ssize_t>(i), new_array(plan.outputs()[i], &out[i]));
+  if (plan.has_loops()) {
+    run_loops(plan, in.data(), out.data());
+    return results;
+  }
   ArenaHold hold(plan.arena());
   if (plan.is_short()) {
     plan.run(in.data(), out.data());

@@ -14,7 +14,18 @@ namespace {
 constexpr double kTeamStartNanoseconds = 5000;  // waking workers that sleep
 constexpr size_t kThreadGap = 256;  // between the scratch of two threads: CPUs prefetch neighbouring lines
 
-constexpr const char* kKindNames[] = {"arena", "fixed", "input", "output"};
+constexpr const char* kKindNames[] = {"arena", "fixed", "input", "output", "moving"};
+
+// While it lives, the loops of a program ask the timer.
+class LoopPolls {
+ public:
+  LoopPolls(Program* program, PollTimer* timer) : program_(program) { program_->set_poll(timer); }
+  ~LoopPolls() { program_->set_poll(nullptr); }
+  LoopPolls(const LoopPolls&) = delete;
+
+ private:
+  Program* program_;
+};
 
 }  // namespace
 
@@ -62,6 +73,7 @@ void Plan::find_operands(Program* program) {
     if (slot.kind == SlotKind::kFixed) program->bind(i, slot.fixed);
     if (slot.kind == SlotKind::kInput) input_operands_[slot.where].push_back({program, i});
     if (slot.kind == SlotKind::kOutput) output_operands_[slot.where].push_back({program, i});
+    if (slot.kind == SlotKind::kMoving) program->bind_to_register(i, slot.where);
   }
 }
 
@@ -133,8 +145,10 @@ int64_t Plan::run_pieces(int64_t count, const Piece& piece) {
   return done == count ? done : done + piece(done, count - done, team_size(steps_, team_nanoseconds_, count - done));
 }
 
-void Plan::run(void* const* inputs, void* const* outputs) {
+void Plan::run(void* const* inputs, void* const* outputs, Poll poll) {
   prepare_run();
+  PollTimer timer(poll);
+  const LoopPolls loop_polls(&steps_, &timer);
   for (size_t i = 0; i < inputs_.size(); ++i) bind_slots(input_operands_, static_cast<int>(i), inputs[i]);
   for (size_t i = 0; i < outputs_.size(); ++i) bind_slots(output_operands_, static_cast<int>(i), outputs[i]);
   if (!measuring()) {
@@ -189,6 +203,7 @@ int64_t Plan::run_steps(const std::vector<Source>& sources, const int64_t* order
   for (size_t i = 0; i < outputs_.size(); ++i) bind_slots(output_operands_, static_cast<int>(i), staged_outputs_[i]);
   const int64_t chunks = std::clamp<int64_t>(static_cast<int64_t>(bytes / kGatherChunkBytes), 1, rows);
   PollTimer timer(poll);
+  const LoopPolls loop_polls(&steps_, &timer);
   return run_pieces(count, [&](int64_t first, int64_t steps, int threads) {
     GatherRun parts(steps_, steps, &timer, gathered, order + first * rows, rows, chunks);
     run_parts(threads, parts);
@@ -212,6 +227,7 @@ int64_t Plan::run_batches(const std::vector<Source>& sources, const std::vector<
     }
   };
   PollTimer timer(poll);
+  const LoopPolls loop_polls(&steps_, &timer);
   return run_pieces(count, [&](int64_t first, int64_t steps, int threads) {
     RepeatedRun parts(steps_, steps, &timer, [&](int64_t i) { bind_batch(first + i); });
     run_parts(threads, parts);

@@ -12,13 +12,13 @@
 
 namespace nnlite {
 
-enum class SlotKind { kArena, kFixed, kInput, kOutput };
+enum class SlotKind { kArena, kFixed, kInput, kOutput, kMoving };
 
 // Where a value lives. Several slots may share bytes.
 struct Slot {
   Spec spec;
   SlotKind kind;
-  int64_t where;  // byte offset in the arena, or index of the input or output
+  int64_t where;  // byte offset in the arena, index of the input or output, or number of the register that a loop moves
   void* fixed;    // address of a variable, a constant or a packed weight
 };
 
@@ -43,10 +43,11 @@ class Plan {
   // One thread's time of one run: an estimate until the first runs have measured it.
   double nanoseconds() const { return steps_.nanoseconds(); }
   // Whether a run is so short that it keeps Python's lock.
-  bool is_short() const { return nanoseconds() < kShort; }
+  bool is_short() const { return nanoseconds() < kShort && !has_loops(); }
+  bool has_loops() const { return steps_.has_loops(); }
 
   // All that follow, dump() too, need the arena's lock, held by the caller.
-  void run(void* const* inputs, void* const* outputs);
+  void run(void* const* inputs, void* const* outputs, Poll poll = {});
   void run_prologue();
   // Step s gathers its rows order[s * batch + ...] of every source; `order` holds count * batch checked row numbers. Outputs are dropped. Returns
   // how many steps ran: fewer than `count` after a poll said stop.

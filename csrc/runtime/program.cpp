@@ -1,6 +1,8 @@
 #include "runtime/program.h"
 
 #include <algorithm>
+#include <cstring>
+#include <limits>
 #include <numeric>
 
 #include "core/check.h"
@@ -12,6 +14,9 @@ namespace {
 // What sharing costs a call, in nanoseconds: handing out its chunks, and the cache lines that move when a part changes hands.
 constexpr double kHandOver = 500;
 constexpr double kShare = 500;
+
+constexpr double kUnknownRounds = 16;
+constexpr int64_t kMaxRegisters = 1 << 24;
 
 std::string join(const std::vector<int>& slots, const std::vector<std::string>& texts) {
   std::string text;
@@ -35,16 +40,164 @@ Program::Program(std::vector<PlanStep> steps) : steps_(std::move(steps)) {
     operand_slots_.insert(operand_slots_.end(), plan_step.outputs.begin(), plan_step.outputs.end());
     scratch_bytes_ = std::max(scratch_bytes_, step.scratch_bytes());
     thread_scratch_bytes_ = std::max(thread_scratch_bytes_, step.thread_scratch_bytes());
-    nanoseconds_ += step.nanoseconds();
+    const ControlKind control = control_kind(step.kernel().c_str());
     const int64_t all_chunks = std::accumulate(step.phases().begin(), step.phases().end(), int64_t{0});
     for (size_t phase = 0; phase < step.phases().size(); ++phase) {
       const int64_t chunks = step.phases()[phase];
       if (chunks == 0) continue;
       const double share = static_cast<double>(chunks) / static_cast<double>(all_chunks);
-      calls_.push_back({step.run_function(), step.state(), in, out, chunks, static_cast<int>(phase), false, static_cast<int>(i),
-                        step.nanoseconds() * share});
+      calls_.push_back({step.run_function(), step.state(), in, out, chunks, static_cast<int>(phase), false, control,
+                        static_cast<int>(i), 0, 1, control == ControlKind::kNone ? step.nanoseconds() * share : 0});
     }
   }
+  link_control();
+  for (const Call& call : calls_) nanoseconds_ += call.nanoseconds;
+}
+
+void Program::link_control() {
+  std::vector<int> open_loops, open_branches;
+  double repeats = 1;
+  for (size_t i = 0; i < calls_.size(); ++i) {
+    Call& call = calls_[i];
+    if (call.control == ControlKind::kLoopBegin) {
+      const auto* spec = static_cast<const LoopSpec*>(call.state);
+      open_loops.push_back(static_cast<int>(loops_.size()));
+      loops_.push_back({spec, call.in, i + 1, 0, 0, 0});
+      add_registers(*spec);
+      repeats *= spec->length < 0 ? kUnknownRounds : static_cast<double>(std::max<int64_t>(spec->length, 1));
+    } else if (call.control == ControlKind::kBranchBegin) {
+      open_branches.push_back(static_cast<int>(branches_.size()));
+      branches_.push_back({static_cast<const BranchSpec*>(call.state), {i + 1}, 0});
+    }
+    call.repeats = repeats;
+    call.nanoseconds *= repeats;
+    if (call.control == ControlKind::kNone) continue;
+    const bool of_loop = call.control <= ControlKind::kLoopEnd;
+    std::vector<int>& open = of_loop ? open_loops : open_branches;
+    NN_CHECK(!open.empty(), "step %d, '%s', does not belong to a loop or branch", call.step, steps_[call.step].step.kernel().c_str());
+    call.place = open.back();
+    if (call.control == ControlKind::kBranchNext) branches_[call.place].starts.push_back(i + 1);
+    if (call.control == ControlKind::kLoopEnd) {
+      Loop& loop = loops_[call.place];
+      loop.after = i + 1;
+      repeats = calls_[loop.first - 1].repeats / (loop.spec->length < 0 ? kUnknownRounds : static_cast<double>(std::max<int64_t>(loop.spec->length, 1)));
+      open.pop_back();
+    } else if (call.control == ControlKind::kBranchEnd) {
+      Branch& branch = branches_[call.place];
+      branch.after = i + 1;
+      NN_CHECK(branch.spec->branches == static_cast<int64_t>(branch.starts.size()), "a branch_begin announces %lld branches, but %zu follow",
+               static_cast<long long>(branch.spec->branches), branch.starts.size());
+      open.pop_back();
+    }
+  }
+  NN_CHECK(open_loops.empty() && open_branches.empty(), "a loop or branch of the plan has no end");
+}
+
+void Program::add_registers(const LoopSpec& spec) {
+  std::vector<int64_t> named;
+  for (int64_t i = 0; i < spec.moves; ++i) {
+    const Move& move = spec.move_list()[i];
+    named.push_back(move.reg);
+    if (move.kind == MoveKind::kCarryIn) named.push_back(move.b);
+  }
+  for (int64_t i = 0; i < spec.finals; ++i) named.push_back(spec.final_list()[i].in), named.push_back(spec.final_list()[i].out);
+  for (const int64_t reg : named) {
+    NN_CHECK(reg >= 0 && reg < kMaxRegisters, "register %lld of a loop is out of range", static_cast<long long>(reg));
+    if (static_cast<size_t>(reg) >= register_operands_.size()) register_operands_.resize(reg + 1);
+  }
+  register_addresses_.resize(register_operands_.size());
+}
+
+void Program::bind_to_register(size_t operand, int64_t reg) {
+  NN_CHECK(reg >= 0 && reg < static_cast<int64_t>(register_operands_.size()), "no loop sets register %lld", static_cast<long long>(reg));
+  register_operands_[reg].push_back(operand);
+}
+
+void Program::set_register(int64_t reg, char* address) const {
+  register_addresses_[reg] = address;
+  for (const size_t operand : register_operands_[reg]) operands_[operand] = address;
+}
+
+size_t Program::follow(const Call& call, size_t position, int worker) const {
+  switch (call.control) {
+    case ControlKind::kLoopBegin:
+      return begin_loop(&loops_[call.place]);
+    case ControlKind::kLoopTest:
+      return *static_cast<const bool*>(call.in[0]) ? position : leave_loop(loops_[call.place], true);
+    case ControlKind::kLoopEnd: {
+      Loop* loop = &loops_[call.place];
+      if (++loop->round == loop->rounds) return leave_loop(*loop, false);
+      if (poll_ != nullptr && poll_->check(worker)) return calls_.size();
+      start_round(loop);
+      return loop->first;
+    }
+    case ControlKind::kBranchBegin: {
+      const Branch& branch = branches_[call.place];
+      const auto index = static_cast<int64_t>(*static_cast<const int32_t*>(call.in[0]));
+      return branch.starts[std::clamp<int64_t>(index, 0, static_cast<int64_t>(branch.starts.size()) - 1)];
+    }
+    case ControlKind::kBranchNext:
+      return branches_[call.place].after;
+    default:
+      return position;
+  }
+}
+
+size_t Program::begin_loop(Loop* loop) const {
+  const LoopSpec& spec = *loop->spec;
+  loop->round = 0;
+  loop->rounds = spec.length < 0 ? std::numeric_limits<int64_t>::max() : spec.length;
+  if (spec.counted) loop->rounds = std::clamp<int64_t>(*static_cast<const int32_t*>(loop->operands[0]), 0, spec.length);
+  for (int64_t i = 0; i < spec.clears; ++i) {
+    const int64_t* clear = spec.clear_list() + 2 * i;
+    std::memset(loop->operands[clear[0]], 0, static_cast<size_t>(clear[1]));
+  }
+  if (loop->rounds == 0) return leave_loop(*loop, false);
+  start_round(loop);
+  return loop->first;
+}
+
+void Program::start_round(Loop* loop) const {
+  const LoopSpec& spec = *loop->spec;
+  const int64_t round = loop->round;
+  const auto row = [&](int64_t k) { return spec.reverse ? loop->rounds - 1 - k : k; };
+  const auto operand = [&](int64_t i) { return static_cast<char*>(loop->operands[i]); };
+  for (int64_t i = 0; i < spec.moves; ++i) {  // before the registers that they follow move on
+    const Move& move = spec.move_list()[i];
+    if (move.kind == MoveKind::kCarryIn) set_register(move.reg, round == 0 ? operand(move.a) : register_addresses_[move.b]);
+  }
+  for (int64_t i = 0; i < spec.moves; ++i) {
+    const Move& move = spec.move_list()[i];
+    switch (move.kind) {
+      case MoveKind::kRow:
+        set_register(move.reg, operand(move.a) + row(round) * move.stride);
+        break;
+      case MoveKind::kCarryIn:
+        break;
+      case MoveKind::kCarryOut:
+        set_register(move.reg, operand(((loop->rounds - 1 - round) & 1) == 0 ? move.a : move.b));
+        break;
+      case MoveKind::kHistoryIn:
+        set_register(move.reg, operand(move.a) + row(round) * move.stride);
+        if (round == 0) std::memcpy(operand(move.a) + row(0) * move.stride, operand(move.b), static_cast<size_t>(move.stride));
+        break;
+      case MoveKind::kHistoryOut:
+        set_register(move.reg, round + 1 < loop->rounds ? operand(move.b) + row(round + 1) * move.stride : operand(move.a));
+        break;
+    }
+  }
+}
+
+size_t Program::leave_loop(const Loop& loop, bool by_test) const {
+  const LoopSpec& spec = *loop.spec;
+  for (int64_t i = 0; i < spec.finals; ++i) {
+    const FinalCarry& carry = spec.final_list()[i];
+    const char* from = static_cast<const char*>(loop.operands[carry.first]);
+    if (loop.rounds > 0) from = register_addresses_[by_test ? carry.in : carry.out];
+    char* target = static_cast<char*>(loop.operands[carry.target]);
+    if (target != from) std::memcpy(target, from, static_cast<size_t>(carry.bytes));
+  }
+  return loop.after;
 }
 
 void Program::bind_scratch(void* scratch, char* thread_scratch, size_t thread_stride) {
@@ -64,11 +217,12 @@ double Program::schedule(int threads) {
   for (size_t i = 0; i < calls_.size(); ++i) {
     const Call& call = calls_[i];
     const double parts = static_cast<double>(std::min<int64_t>(threads, call.chunks));
-    const double alone_after_team = shared + kHandOver, from_alone = alone + kHandOver, from_shared = shared + kHandOver;
+    const double hand_over = kHandOver * call.repeats;
+    const double alone_after_team = shared + hand_over, from_alone = alone + hand_over, from_shared = shared + hand_over;
     best[i].from_team[0] = alone_after_team < alone;
     best[i].from_team[1] = from_shared <= from_alone;
     best[i].cost[0] = std::min(alone_after_team, alone) + call.nanoseconds;
-    best[i].cost[1] = std::min(from_alone, from_shared) + (parts > 1 ? call.nanoseconds / parts + kShare : 1e18);
+    best[i].cost[1] = std::min(from_alone, from_shared) + (parts > 1 ? call.nanoseconds / parts + kShare * call.repeats : 1e18);
     alone = best[i].cost[0];
     shared = best[i].cost[1];
   }
@@ -107,8 +261,13 @@ int64_t Program::next_timed(size_t* position, int worker) const {
   while (*position < calls_.size()) {
     const Call& call = calls_[(*position)++];
     if (call.team) return call.chunks;
-    run_call(call, worker, 0, call.chunks);
-    watch_->lap(*position - 1);
+    const size_t index = *position - 1;
+    if (call.control != ControlKind::kNone) {
+      *position = follow(call, *position, worker);
+    } else {
+      run_call(call, worker, 0, call.chunks);
+    }
+    watch_->lap(index);
   }
   return 0;
 }
@@ -137,8 +296,11 @@ void Program::learn(const std::vector<double>& call_seconds, int threads) {
 
 std::string Program::dump(const std::vector<std::string>& slot_texts) const {
   std::string text;
+  int indent = 0;
   for (size_t i = 0; i < steps_.size(); ++i) {
     const PlanStep& step = steps_[i];
+    const ControlKind control = control_kind(step.step.kernel().c_str());
+    if (control == ControlKind::kLoopEnd || control == ControlKind::kBranchEnd || control == ControlKind::kBranchNext) indent -= 2;
     std::string chunks;
     double nanoseconds = 0;
     for (const Call& call : calls_) {
@@ -146,8 +308,9 @@ std::string Program::dump(const std::vector<std::string>& slot_texts) const {
       nanoseconds += call.nanoseconds;
       chunks += format("%s%lld%s", chunks.empty() ? "" : "+", static_cast<long long>(call.chunks), call.team ? "T" : "");
     }
-    text += format("%4zu %-24s %s -> %s  [%s chunks, ~%.1f us] %s\n", i, step.step.kernel().c_str(), join(step.inputs, slot_texts).c_str(),
+    text += format("%4zu %*s%-24s %s -> %s  [%s chunks, ~%.1f us] %s\n", i, indent, "", step.step.kernel().c_str(), join(step.inputs, slot_texts).c_str(),
                    join(step.outputs, slot_texts).c_str(), chunks.c_str(), nanoseconds / 1000, step.label.c_str());
+    if (control == ControlKind::kLoopBegin || control == ControlKind::kBranchBegin || control == ControlKind::kBranchNext) indent += 2;
   }
   return text;
 }

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/control.h"
+#include "runtime/poll.h"
 #include "runtime/step.h"
 
 namespace nnlite {
@@ -31,6 +33,11 @@ class Program {
   // The slot of each operand, all steps one after the other, and where its address goes.
   const std::vector<int>& operand_slots() const { return operand_slots_; }
   void bind(size_t operand, void* address) { operands_[operand] = address; }
+  // Operand `operand` follows a register, which the loops of the program set.
+  void bind_to_register(size_t operand, int64_t reg);
+  // Loops ask it between rounds; null: nobody.
+  void set_poll(PollTimer* poll) { poll_ = poll; }
+  bool has_loops() const { return !loops_.empty(); }
   void bind_scratch(void* scratch, char* thread_scratch, size_t thread_stride);
 
   // Decides which calls a team of `threads` shares; whoever finishes the part before does the others. Returns the estimated time of a run.
@@ -38,7 +45,15 @@ class Program {
 
   // All of it on the calling thread: run(). By a team: next(), then run_chunks() as often as needed, and again, as Parts are.
   void run() const {
-    for (const Call& call : calls_) run_call(call, 0, 0, call.chunks);
+    size_t position = 0;
+    while (position < calls_.size()) {
+      const Call& call = calls_[position++];
+      if (call.control != ControlKind::kNone) {
+        position = follow(call, position, 0);
+      } else {
+        run_call(call, 0, 0, call.chunks);
+      }
+    }
   }
   // Runs unshared calls from *position on, up to a shared one; returns its chunks, 0 at the end.
   int64_t next(size_t* position, int worker) const {
@@ -46,7 +61,11 @@ class Program {
     while (*position < calls_.size()) {
       const Call& call = calls_[(*position)++];
       if (call.team) return call.chunks;
-      run_call(call, worker, 0, call.chunks);
+      if (call.control != ControlKind::kNone) {
+        *position = follow(call, *position, worker);
+      } else {
+        run_call(call, worker, 0, call.chunks);
+      }
     }
     return 0;
   }
@@ -73,9 +92,37 @@ class Program {
     int64_t chunks;
     int phase;
     bool team;
+    ControlKind control;
     int step;
+    int place;       // of the loop or branch that a control call belongs to
+    double repeats;  // how often a run comes here, as far as that is known
     double nanoseconds;
   };
+
+  struct Loop {
+    const LoopSpec* spec;
+    void* const* operands;
+    size_t first;  // call after loop_begin
+    size_t after;  // call after loop_end
+    int64_t round;
+    int64_t rounds;
+  };
+
+  struct Branch {
+    const BranchSpec* spec;
+    std::vector<size_t> starts;
+    size_t after;
+  };
+
+  // Finds the ends of loops and branches.
+  void link_control();
+  void add_registers(const LoopSpec& spec);
+  // Does what a control call says; returns the next call. `position` is that of the call after it.
+  size_t follow(const Call& call, size_t position, int worker) const;
+  size_t begin_loop(Loop* loop) const;
+  void start_round(Loop* loop) const;
+  size_t leave_loop(const Loop& loop, bool by_test) const;
+  void set_register(int64_t reg, char* address) const;
 
   // Times of calls while next() runs them one after the other.
   struct Watch {
@@ -90,8 +137,13 @@ class Program {
 
   std::vector<PlanStep> steps_;
   std::vector<int> operand_slots_;
-  std::vector<void*> operands_;
+  mutable std::vector<void*> operands_;  // registers move while the program runs
   std::vector<Call> calls_;
+  mutable std::vector<Loop> loops_;
+  std::vector<Branch> branches_;
+  std::vector<std::vector<size_t>> register_operands_;
+  mutable std::vector<char*> register_addresses_;
+  PollTimer* poll_ = nullptr;
   void* scratch_ = nullptr;
   char* thread_scratch_ = nullptr;
   size_t thread_stride_ = 0;

@@ -1,21 +1,14 @@
 // Ways to run a program, as parts for a team: once, many times, with gathered rows.
 #pragma once
-#include <atomic>
-#include <chrono>
 #include <functional>
 #include <vector>
 
 #include "core/parallel.h"
 #include "runtime/gather.h"
+#include "runtime/poll.h"
 #include "runtime/program.h"
 
 namespace nnlite {
-
-// Asked every ~10 ms of a long run, on the calling thread; true ends the run after the current step.
-struct Poll {
-  bool (*stop)(void* context) = nullptr;
-  void* context = nullptr;
-};
 
 class SingleRun final : public Parts {
  public:
@@ -26,38 +19,6 @@ class SingleRun final : public Parts {
  private:
   const Program& program_;
   size_t position_ = 0;
-};
-
-// Knows when to poll. Any worker may find that it is time; only worker 0, the calling thread, may poll.
-class PollTimer {
- public:
-  explicit PollTimer(Poll poll) : poll_(poll), last_look_(Clock::now()), next_poll_(last_look_ + kPollInterval) {}
-  // At the start of a step: true when the run is to end here.
-  bool check(int worker) {
-    if (poll_.stop == nullptr) return false;
-    if (--countdown_ <= 0) look_at_clock();
-    poll_if_due(worker);
-    return stopped_.load(std::memory_order_relaxed);
-  }
-  // Whenever worker 0 gets something to do: another worker may be the one that starts all steps.
-  void poll_if_due(int worker) {
-    if (worker == 0 && due_.load(std::memory_order_relaxed)) poll();
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  static constexpr std::chrono::milliseconds kPollInterval{10};
-
-  void look_at_clock();
-  void poll();
-
-  const Poll poll_;
-  int64_t steps_per_look_ = 1;  // looking costs something too: soon once in ~1 ms
-  int64_t countdown_ = 1;
-  Clock::time_point last_look_;
-  Clock::time_point next_poll_;
-  std::atomic<bool> due_{false};
-  std::atomic<bool> stopped_{false};
 };
 
 // The program `count` times; before(i) precedes run i.

@@ -14,6 +14,8 @@ def empty(spec):
 
 def run_eager(op, specs, arrays, attributes):
     output_specs = op.specs(specs, attributes)
+    if op.traits.control:  # its bodies come back here
+        return output_specs, op.reference(*arrays, **attributes)
     arrays = [float32_of_bits(a) if s.dtype == "bfloat16" else a for s, a in zip(specs, arrays)]
     with np.errstate(all="ignore"):
         results = op.reference(*arrays, **attributes)

@@ -33,6 +33,7 @@ class Graph:
         updates: (Variable, value) written at the end.
         nodes: Steps in order.
         prologue: Steps that depend on variables alone and are redone only when these change.
+        registers: Value -> number of the register that holds its address, where a loop moves it from round to round.
     """
 
     specs: list[Spec]
@@ -43,6 +44,7 @@ class Graph:
     updates: list[tuple[object, int]]
     nodes: list[Step]
     prologue: list[Step] = field(default_factory=list)
+    registers: dict[int, int] = field(default_factory=dict)
 
     def new_value(self, spec: Spec) -> int:
         self.specs.append(spec)

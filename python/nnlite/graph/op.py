@@ -34,6 +34,7 @@ class Traits:
         cost: Flops of a call, from (input specs, output specs, attributes); None = one per output element.
         epilogue: Which fused attributes the kernel takes: any of "bias", "activation", "packed".
         commutative: Both inputs may be swapped.
+        control: A loop or a branch: its attributes hold bodies, and only plans run it.
         widen: There is no bfloat16 kernel: such inputs are computed in float32, and results rounded back.
     """
 
@@ -45,6 +46,7 @@ class Traits:
     cost: Callable[..., float] | None = None
     epilogue: tuple[str, ...] = ()
     commutative: bool = False
+    control: bool = False
     widen: bool = False
 
 

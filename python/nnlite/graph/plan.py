@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from nnlite import _core, config
 from nnlite.graph.ir import Graph, Step
 from nnlite.graph.looks import looks
 from nnlite.graph.passes import optimize
+from nnlite.graph.passes.inline import inline_control
 from nnlite.graph.passes.fuse import PROGRAM, single_program
 from nnlite.graph.passes.memory import MemoryPlan, find, is_view, plan_memory
 from nnlite.graph.spec import Spec
@@ -50,6 +52,7 @@ class Plan:
         _Garbage.plans += 1
         self.label = label
         self.graph = graph = optimize(graph)
+        graph = inline_control(replace(graph, specs=list(graph.specs), constants=dict(graph.constants), registers={}))  # `self.graph` stays readable
         memory = plan_memory(graph)
         lowered = _Lowering(graph, memory)
         self._core = _core.Plan(lowered.slots, lowered.steps, lowered.prologue, arena or _core.Arena(), memory.arena_bytes)

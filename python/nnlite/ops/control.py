@@ -1,13 +1,18 @@
-"""Control flow: Python loops and branches for known values; both branches and unrolled loops in compiled functions."""
+"""Control flow: Python loops and branches for known values; loops and branches of the plan in compiled functions."""
 
 from __future__ import annotations
 
 from nnlite import tree
+from nnlite.graph.apply import state as graph_state
+from nnlite.ops import _loops
 from nnlite.ops import elementwise as e
-from nnlite.ops._convert import pair, to_bool, to_tensor
+from nnlite.ops._convert import to_bool, to_tensor
+from nnlite.ops._loops import Known, Leaves, next_state
 from nnlite.ops._public import public, register
+from nnlite.ops.creation import arange
 from nnlite.ops.joining import stack
 from nnlite.ops.manipulation import flip
+from nnlite.ops.movement import reshape
 from nnlite.tensor import Tensor
 from nnlite.variable import Variable
 
@@ -17,9 +22,19 @@ def _known(value):
     return not isinstance(value, (Tensor, Variable)) or to_tensor(value).data is not None
 
 
+def _tracing() -> bool:
+    return graph_state.trace is not None
+
+
+def _index(value) -> Tensor:
+    return reshape(to_tensor(value, "int32"), shape=())
+
+
 @public
 def cond(pred, true_fn, false_fn):
-    """true_fn() when `pred` holds, else false_fn(). In a compiled function both are computed and the result is chosen.
+    """true_fn() when `pred` holds, else false_fn(). In a compiled function the plan runs only the one that is chosen.
+
+    There, both are traced: they must return tensors of the same structure and shapes.
 
     >>> import nnlite
     >>> nnlite.ops.cond(True, lambda: 1, lambda: 2)
@@ -27,121 +42,130 @@ def cond(pred, true_fn, false_fn):
     """
     if _known(pred):
         return true_fn() if bool(pred) else false_fn()
-    return _chosen(pred, true_fn(), false_fn())
-
-
-def _chosen(pred, yes, no):
-    """`yes` where pred holds, else `no`, leaf by leaf."""
-    condition = to_bool(pred)
-
-    def choose(a, b):
-        if a is None and b is None:
-            return None
-        return e.where(condition, *pair(a, b))
-
-    return tree.map_structure(choose, yes, no)
+    return _loops.branch("cond", _index(to_bool(pred)), [false_fn, true_fn])
 
 
 @public
 def switch(index, branches, *operands):
-    """branches[index](*operands), with the index limited to the branches there are."""
+    """branches[index](*operands), with the index limited to the branches there are.
+
+    >>> import nnlite
+    >>> nnlite.ops.switch(1, [lambda x: x, lambda x: -x], 3)
+    -3
+    """
     if _known(index):
         return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
-    index = to_tensor(index)
-    result = branches[0](*operands)
-    for k, branch in enumerate(branches[1:], 1):
-        result = _chosen(e.greater_equal(index, to_tensor(k, index.spec.dtype)), branch(*operands), result)
-    return result
+    return _loops.branch("switch", _index(index), branches, operands)
 
 
-@register
+@public
 def while_loop(cond, body, loop_vars, maximum_iterations=None):
     """Repeats `loop_vars = body(*loop_vars)` while cond(*loop_vars) holds.
 
-    In a compiled function a condition that depends on its inputs needs `maximum_iterations`: that many rounds are computed, and
-    those after the end are ignored.
+    Args:
+        maximum_iterations: The most rounds there may be. In a compiled function, gradients need it.
 
     >>> import nnlite
     >>> nnlite.ops.while_loop(lambda i: i < 3, lambda i: (i + 1,), (0,))[0].item()
     3
     """
     single = not isinstance(loop_vars, (tuple, list))
-    state = (loop_vars,) if single else tuple(loop_vars)
-    state = tree.map_structure(to_tensor, state)
-    running, rounds = True, 0
-    while maximum_iterations is None or rounds < maximum_iterations:
-        goes_on = cond(*state)
-        if _known(goes_on) and running is True:
-            if not bool(goes_on):
-                break
-            state = _as_tuple(body(*state))
-        else:
-            if maximum_iterations is None:
-                raise ValueError(
-                    "while_loop() in a compiled function needs `maximum_iterations` when its condition depends on traced tensors: "
-                    "the number of rounds must be known while tracing."
-                )
-            running = to_bool(goes_on) if running is True else e.logical_and(running, to_bool(goes_on))
-            state = _chosen(running, _as_tuple(body(*state)), state)
+    first = Leaves((loop_vars,) if single else tuple(loop_vars))
+    most = -1 if maximum_iterations is None else int(maximum_iterations)
+    try:
+        result = _loops.while_loop(cond, body, first, most) if _tracing() else None
+    except Known:
+        result = None
+    if result is None:
+        result = _repeated(cond, body, first, most)
+    return result[0] if single else result
+
+
+def _repeated(cond, body, first: Leaves, most: int):
+    """while_loop in Python."""
+    result, rounds = first.packed(first.tensors), 0
+    while rounds != most and bool(cond(*result)):
+        new = body(*result)
+        result = first.packed(next_state("while_loop()", "loop_vars", first, new if isinstance(new, (tuple, list)) else (new,)))
         rounds += 1
-    return state[0] if single else state
+    return result
 
 
-def _as_tuple(value) -> tuple:
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
-
-
-@register
+@public
 def fori_loop(lower, upper, body_fun, init_val):
-    """value = body_fun(i, value) for i from `lower` to `upper` - 1. In a compiled function the bounds must be known.
+    """value = body_fun(i, value) for i from `lower` to `upper` - 1.
 
     >>> import nnlite
     >>> nnlite.ops.fori_loop(0, 3, lambda i, total: total + i, 0).item()
     3
     """
     if not _known(lower) or not _known(upper):
-        raise ValueError("fori_loop() in a compiled function needs bounds that are known while tracing. Use while_loop with maximum_iterations.")
-    value = tree.map_structure(to_tensor, init_val)
-    for i in range(int(lower), int(upper)):
-        value = body_fun(to_tensor(i), value)
-    return value
+        upper = to_tensor(upper, "int32")
+        return while_loop(lambda i, value: e.less(i, upper), lambda i, value: (i + 1, body_fun(i, value)), (to_tensor(lower, "int32"), init_val))[1]
+    numbers = arange(int(lower), max(int(lower), int(upper)), dtype="int32")
+    return scan(lambda value, i: (body_fun(i, value), None), init_val, numbers)[0]
 
 
-@register
+@public
 def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     """Carries a state along the first axis: carry, y = f(carry, x) for every x. Returns (last carry, stacked ys).
 
+    In a compiled function `f` is traced once, and the plan repeats its steps.
+
     Args:
+        init: The first carry: a structure of tensors, whose shapes and dtypes stay.
+        xs: A structure of tensors with one common first axis, or None.
         length: Number of rounds when `xs` is None.
         reverse: From the last x to the first.
+        unroll: True traces every round on its own.
 
     >>> import nnlite
     >>> total, sums = nnlite.ops.scan(lambda c, x: (c + x, c + x), 0.0, nnlite.ops.convert_to_tensor([1.0, 2.0]))
     >>> sums.tolist()
     [1.0, 3.0]
     """
-    xs = tree.map_structure(lambda x: None if x is None else to_tensor(x), xs)
-    leaves = [x for x in tree.flatten(xs) if x is not None]
-    sizes = {x.spec.shape[0] for x in leaves} | (set() if length is None else {int(length)})
+    init, xs = Leaves(init), Leaves(xs)
+    n = _rounds("scan()", xs.tensors, length)
+    return _scan(f, init, xs, n, bool(reverse), unroll is True)
+
+
+def _rounds(what: str, stacks, length=None) -> int:
+    for x in stacks:
+        if not x.spec.shape:
+            raise ValueError(f"{what} goes along the first axis of its tensors; received a scalar ({x.spec}). Give it an axis.")
+    sizes = {x.spec.shape[0] for x in stacks} | (set() if length is None else {int(length)})
     if len(sizes) != 1:
-        raise ValueError(f"scan() needs one length: that of the first axis of all xs, or `length`; received lengths {sorted(sizes)}.")
-    (n,) = sizes
-    carry, ys = tree.map_structure(lambda x: None if x is None else to_tensor(x), init), []
+        raise ValueError(f"{what} needs one length: that of the first axis of all xs, or `length`; received lengths {sorted(sizes)}.")
+    return sizes.pop()
+
+
+def _scan(f, init: Leaves, xs: Leaves, n: int, reverse: bool, unroll: bool = False, everything: bool = False):
+    if n == 0 or (_tracing() and not unroll):
+        try:
+            return _traced_scan(f, init, xs, n, reverse, everything)
+        except Known:
+            pass
+    carry, ys = init.packed(init.tensors), []
     for i in reversed(range(n)) if reverse else range(n):
-        carry, y = f(carry, tree.map_structure(lambda x: None if x is None else x[i], xs))
+        new, y = f(carry, xs.packed([x[i] for x in xs.tensors]))
+        carry = init.packed(next_state("scan()", "carry", init, new))
         ys.append(y)
-    ys = ys[::-1] if reverse else ys
-    return carry, _stacked(ys)
+    return carry, _stacked(ys[::-1] if reverse else ys)
+
+
+def _traced_scan(f, init: Leaves, xs: Leaves, n: int, reverse: bool, everything: bool):
+    if n > 0:
+        return _loops.scan(f, init, xs, n, reverse, everything)
+    ys = _loops.empty_scan(f, init, xs)
+    return init.packed(init.tensors), ys
 
 
 def _stacked(items):
     """Corresponding leaves of a list of structures, stacked."""
-    if not items:
-        return None
     return tree.map_structure(lambda *leaves: None if leaves[0] is None else stack([to_tensor(v) for v in leaves]), *items)
 
 
-@register
+@public
 def map(f, xs):
     """f of every slice of the first axis, stacked.
 
@@ -149,18 +173,26 @@ def map(f, xs):
     >>> nnlite.ops.map(lambda x: x * 2, nnlite.ops.arange(3)).tolist()
     [0, 2, 4]
     """
-    return vectorized_map(f, xs)
+    return _mapped("map()", f, xs, everything=False)
 
 
-@register
+@public
 def vectorized_map(function, elements):
-    """`function` of every slice of the first axis, stacked."""
-    elements = tree.map_structure(to_tensor, elements)
-    n = tree.flatten(elements)[0].spec.shape[0]
-    return _stacked([function(tree.map_structure(lambda x: x[i], elements)) for i in range(n)])
+    """`function` of every slice of the first axis, stacked. In a compiled function, of all slices at once where that is possible.
+
+    >>> import nnlite
+    >>> nnlite.ops.vectorized_map(lambda x: x.T, nnlite.ops.ones((5, 2, 3))).shape
+    (5, 3, 2)
+    """
+    return _mapped("vectorized_map()", function, elements, everything=True)
 
 
-@register
+def _mapped(what: str, f, xs, everything: bool):
+    xs = Leaves(xs)
+    return _scan(lambda carry, x: ((), f(x)), Leaves(()), xs, _rounds(what, xs.tensors), False, everything=everything)[1]
+
+
+@public
 def associative_scan(f, elems, reverse=False, axis=0):
     """Running results of an associative f(a, b) along an axis, in about 2 log2(n) steps of whole slices."""
     from nnlite.ops.joining import concatenate, part_along

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nnlite.graph.ir import Graph
 from nnlite.graph.passes.batch_norm import fold_scales, fuse_relu
 from nnlite.graph.passes.clipping import scale_in_update
+from nnlite.graph.passes.control import join_pads, open_control
 from nnlite.graph.passes.epilogue import fuse_epilogues
 from nnlite.graph.passes.fuse import fuse_elementwise
 from nnlite.graph.passes.pack import hoist, pack_weights
@@ -16,6 +17,7 @@ from nnlite.graph.passes.simplify import read_before_broadcast, simplify
 def optimize(graph: Graph) -> Graph:
     """All passes that make a graph cheaper without changing what it computes."""
     graph = simplify(graph)
+    graph = open_control(graph, _optimize_body)
     graph = read_before_broadcast(graph)
     graph = relu_before_pool_grad(graph)
     graph = fuse_relu(graph)
@@ -26,3 +28,15 @@ def optimize(graph: Graph) -> Graph:
     graph = pack_weights(graph)
     graph = fuse_elementwise(graph)
     return hoist(graph)
+
+
+def _optimize_body(graph: Graph) -> Graph:
+    """The passes for bodies of loops and branches: what depends on weights alone stays, for it may not run at all."""
+    graph = simplify(graph)
+    graph = join_pads(graph)
+    graph = open_control(graph, _optimize_body)
+    graph = read_before_broadcast(graph)
+    graph = relu_before_pool_grad(graph)
+    graph = sink_reshapes(graph)
+    graph = fuse_epilogues(graph)
+    return fuse_elementwise(graph)

@@ -13,7 +13,7 @@ ALIGNMENT = 64
 
 @dataclass
 class Placement:
-    """Where the root of a value lives: ("input", i), ("output", i), ("fixed", array or Spec), ("arena", byte offset)."""
+    """Where the root of a value lives: ("input", i), ("output", i), ("fixed", array or Spec), ("arena", byte offset), ("moving", register)."""
 
     kind: str
     where: object
@@ -80,6 +80,8 @@ class _Planner:
             placements[value] = Placement("fixed", array)
         for value, variable in graph.variables.items():
             placements[value] = Placement("fixed", variable._buffer)
+        for value, register in graph.registers.items():
+            placements[value] = Placement("moving", register)
         for step in graph.prologue:
             for value in step.outputs:
                 if is_view(step):
@@ -98,7 +100,7 @@ class _Planner:
                 self.root[step.outputs[0]] = find(self.root, step.inputs[0])
             else:
                 for value in step.outputs:
-                    self.made_at[value] = position
+                    self.made_at.setdefault(value, position)  # branches may all write it
 
     def _place_updates(self) -> None:
         """A variable's new value is written straight into its buffer when nobody reads the old one afterwards."""
@@ -182,7 +184,7 @@ class _Planner:
                 continue
             taken_over = set()
             for value in step.outputs:
-                if value in self.memory.placements:
+                if value in self.memory.placements:  # given, or written again
                     continue
                 source = self._dying_input(step, position, value, blocks, taken_over)
                 if source is not None:

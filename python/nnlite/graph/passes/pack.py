@@ -12,7 +12,7 @@ def stable_values(graph: Graph) -> set[int]:
     updated = {variable for variable, _ in graph.updates}
     stable = {i for i, variable in graph.variables.items() if variable not in updated} | set(graph.constants)
     for step in graph.nodes:
-        if stable.issuperset(step.inputs) and step.inputs and not step.op.traits.random:
+        if stable.issuperset(step.inputs) and step.inputs and not step.op.traits.random and not step.op.traits.control:
             stable.update(step.outputs)
     return stable
 
@@ -23,14 +23,15 @@ def pack_weights(graph: Graph) -> Graph:
     nodes: list[Step] = []
     for step in graph.nodes:
         if "packed" in step.op.traits.epilogue and step.inputs[1] in stable and step.inputs[0] not in stable:
-            nodes += _packed(graph, step)
+            nodes += packed_step(graph, step)
         else:
             nodes.append(step)
     graph.nodes = nodes
     return graph
 
 
-def _packed(graph: Graph, step: Step) -> list[Step]:
+def packed_step(graph: Graph, step: Step) -> list[Step]:
+    """A packing step and `step` on packed weights, or `step` alone where its weights cannot be packed."""
     name = f"{step.op.name}_pack"
     spec = graph.specs[step.inputs[1]]
     if step.op.name == "matmul":
@@ -65,7 +66,7 @@ def hoist(graph: Graph) -> Graph:
     prologue: list[Step] = []
     nodes: list[Step] = []
     for step in graph.nodes:
-        hoisted = stable.issuperset(step.inputs) and step.inputs and not step.op.traits.random
+        hoisted = stable.issuperset(step.inputs) and step.inputs and not step.op.traits.random and not step.op.traits.control
         (prologue if hoisted else nodes).append(step)
     graph.prologue, graph.nodes = prologue, nodes
     return graph
