@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nnlite import activations, constraints, initializers, ops, random, regularizers
 from nnlite.graph.apply import state as graph_state
+from nnlite.graph.control import outside_loops
 
 # Arguments of a cell by how they are read and written.
 _KINDS = {
@@ -93,12 +94,13 @@ class RecurrentDropout:
     def _drawn(self, name: str, step_input, dropout: float):
         if dropout <= 0:
             return None
-        kept = self.__dict__.get(name)
-        if kept is None or kept[0] is not graph_state.trace:  # masks of another trace mean nothing here
-            ones = ops.ones_like(step_input)
-            count = self.dropout_mask_count
-            masks = [random.dropout(ones, rate=dropout, seed=self.seed_generator) for _ in range(count or 1)]
-            kept = self.__dict__[name] = (graph_state.trace, masks if count else masks[0])
+        with outside_loops():  # one mask for all steps
+            kept = self.__dict__.get(name)
+            if kept is None or kept[0] is not graph_state.trace:  # masks of another trace mean nothing here
+                ones = ops.ones(step_input.shape, dtype=step_input.dtype)
+                count = self.dropout_mask_count
+                masks = [random.dropout(ones, rate=dropout, seed=self.seed_generator) for _ in range(count or 1)]
+                kept = self.__dict__[name] = (graph_state.trace, masks if count else masks[0])
         return kept[1]
 
     def _dropped(self, inputs, count: int, training, recurrent: bool = False) -> list:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from nnlite import ops, tree
+from nnlite.graph.apply import state as graph_state
+from nnlite.graph.control import BodyTrace
 from nnlite.layers._recurrent_settings import RecurrentDropout
 from nnlite.layers.layer import Layer
 from nnlite.variable import Variable
@@ -113,7 +115,7 @@ class RNN(Layer):
         return_state: Whether to return the last states, too.
         go_backwards: Whether to start with the last step; outputs then come in that order.
         stateful: Whether a batch starts with the last states of the one before.
-        unroll: Accepted for familiarity.
+        unroll: Whether a compiled model repeats the cell's operations for each step, instead of a loop over them.
         zero_output_for_mask: Whether the output of masked steps is zero, and not that of the step before.
 
     Input: sequences [batch, steps, ...], `initial_state` (a list of states), `mask` [batch, steps]: steps where it is False keep the states.
@@ -260,18 +262,58 @@ class RNN(Layer):
         steps = sequences.shape[1]
         if steps < 1:
             raise ValueError(f"Layer {self.name!r} needs sequences of at least one step; received inputs of shape {tuple(sequences.shape)}.")
+        if graph_state.trace is not None and not self.unroll and steps > 1:
+            return self._run_loop(sequences, states, mask, training)
         outputs, previous = [], None
         for t in reversed(range(steps)) if self.go_backwards else range(steps):
-            output, new_states = call_cell(self.cell, sequences[:, t], states, training)
-            new_states = as_list(new_states)
-            if mask is not None:
-                counts = mask[:, t]
-                blank = previous is None or self.zero_output_for_mask
-                output = tree.map_structure(lambda y: _where(counts, y, ops.zeros_like(y) if blank else previous), output)
-                new_states = tree.map_structure(lambda new, old: _where(counts, new, old), new_states, states)
-            previous, states = output, new_states
-            outputs.append(output)
-        return ops.stack(outputs, axis=1) if self.return_sequences else None, previous, states
+            blank = previous is None or self.zero_output_for_mask
+            counts = None if mask is None else mask[:, t]
+            previous, states = self._step(sequences[:, t], states, counts, None if blank else previous, training)
+            outputs.append(previous)
+        return self._stacked(outputs) if self.return_sequences else None, previous, states
+
+    def _step(self, x, states, counts, previous, training):
+        """Output and states after a step. Rows where `counts` is False keep the states, and the previous output (None: zeros)."""
+        output, new_states = call_cell(self.cell, x, states, training)
+        new_states = as_list(new_states)
+        if counts is not None:
+            held = tree.map_structure(ops.zeros_like, output) if previous is None else previous
+            output = tree.map_structure(lambda new, old: _where(counts, new, old), output, held)
+            new_states = tree.map_structure(lambda new, old: _where(counts, new, old), new_states, states)
+        return output, new_states
+
+    def _run_loop(self, sequences, states, mask, training):
+        """`_run` in a compiled function: a loop of its plan."""
+        holds = mask is not None and not self.zero_output_for_mask
+        previous = self._blank_output(sequences, states, training) if holds else None
+        same = []  # the number of the state that is the output, if one is: then the last output needs no buffer of all outputs
+
+        def step(carry, row):
+            states, previous = carry
+            output, new_states = self._step(row[0], states, row[1], previous, training)
+            same[:] = [k for k, state in enumerate(tree.flatten(new_states)) if state is output]
+            new_states = tree.map_structure(lambda new, old: ops.cast(new, old.dtype), new_states, states)
+            needed = self.return_sequences or not (holds or same)
+            return (new_states, output if holds else None), output if needed else None
+
+        rows = (_steps_first(sequences), None if mask is None else _steps_first(mask))
+        (states, last), outputs = ops.scan(step, (states, previous), rows, reverse=self.go_backwards)
+        if not holds:
+            last = tree.flatten(states)[same[0]] if same else tree.map_structure(lambda y: y[0 if self.go_backwards else -1], outputs)
+        if not self.return_sequences:
+            return None, last, states
+        if self.go_backwards:
+            outputs = tree.map_structure(lambda y: ops.flip(y, axis=0), outputs)
+        return tree.map_structure(_steps_first, outputs), last, states
+
+    def _blank_output(self, sequences, states, training):
+        """Zeros of the shape of an output: the cell is traced for it, and nothing of that is kept."""
+        with BodyTrace():
+            output, _ = call_cell(self.cell, sequences[:, 0], states, training)
+        return tree.map_structure(lambda y: ops.zeros(y.shape, dtype=y.dtype), output)
+
+    def _stacked(self, outputs):
+        return tree.map_structure(lambda *steps: ops.stack(steps, axis=1), *outputs)
 
     def get_config(self):
         from nnlite.saving import serialize_keras_object
@@ -288,6 +330,11 @@ class RNN(Layer):
 
         config = dict(config)
         return cls(deserialize_keras_object(config.pop("cell"), custom_objects), **config)
+
+
+def _steps_first(x):
+    """[batch, steps, ...] as [steps, batch, ...], and back."""
+    return ops.swapaxes(x, 0, 1)
 
 
 def _where(counts, new, old):
