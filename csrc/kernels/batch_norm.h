@@ -10,6 +10,8 @@
 namespace nnlite::NN_ISA {
 namespace {
 
+constexpr int64_t kBigBytes = 6 << 20;  // of an array that does not share a last-level cache with a few others
+
 struct BatchNormState {
   int64_t count, channels;      // rows of x, and C
   int64_t fold, rows, columns;  // the folded matrix
@@ -18,7 +20,9 @@ struct BatchNormState {
   double epsilon;
   double low;  // results below it become it: 0 for relu, else minus infinity
   int64_t phase_chunks[3];
-  bool whole;  // small: one phase of one chunk
+  bool whole;    // small: one phase of one chunk
+  bool by_rows;  // large: long rows are read to the end, one after the other, as memory likes it
+  bool streams;  // results go past the caches
 };
 
 // Calls strip(first column, lanes, Strip<vectors, rows at once, whole vectors>) for all columns. Every strip keeps four sums a
@@ -110,24 +114,44 @@ NN_INLINE void for_partials(const BatchNormState& s, void* scratch, int64_t j, B
   }
 }
 
-// Calls body(first element, elements a row, Strip<1, rows at once, whole>, column, lanes, ...) for the part of the matrix that chunks [begin, end) of
-// the last phase cover: four rows at a time, so that coefficients are read once for the four.
+// Calls body(first element, column, lanes, Strip<1, 1, whole>) for the vectors of a row that starts at element `start`.
+template <class T, class Body>
+NN_INLINE void for_columns(int64_t start, int64_t columns, Body body) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  int64_t j = 0;
+  for (; j + kLanes <= columns; j += kLanes) body(start + j, j, kLanes, Strip<1, 1, true>());
+  if (j < columns) body(start + j, j, static_cast<int>(columns - j), Strip<1, 1, false>());
+}
+
+// Calls body(first element, elements a row, Strip<1, rows at once, whole>, column, lanes, Strip<1, 1, whole>) for the part of the matrix that chunks
+// [begin, end) of the last phase cover: four rows at a time, so that coefficients are read once for the four, unless s.by_rows. The last rows come
+// first: the phases before have left those in the cache.
 template <class T, class Body>
 NN_INLINE void for_quads(const BatchNormState& s, int64_t begin, int64_t end, Body body) {
-  constexpr int kLanes = Vec<T>::kLanes;
-  const auto rows_of = [&](int64_t start, int64_t columns, auto rows) __attribute__((always_inline)) {
-    int64_t j = 0;
-    for (; j + kLanes <= columns; j += kLanes) body(start + j, columns, rows, j, kLanes, Strip<1, 1, true>());
-    if (j < columns) body(start + j, columns, rows, j, static_cast<int>(columns - j), Strip<1, 1, false>());
-  };
   const auto part = [&](int64_t start, int64_t rows, int64_t columns) __attribute__((always_inline)) {
     int64_t i = 0;
-    for (; i + 4 <= rows; i += 4) rows_of(start + i * columns, columns, Strip<1, 4, true>());
-    for (; i < rows; ++i) rows_of(start + i * columns, columns, Strip<1, 1, true>());
+    const auto rows_of = [&](auto tag) __attribute__((always_inline)) {
+      const auto vector = [&](int64_t at, int64_t j, int n, auto flag) __attribute__((always_inline)) { body(at, columns, tag, j, n, flag); };
+      for_columns<T>(start + i * columns, columns, vector);
+    };
+    for (; i + 4 <= (s.by_rows ? 0 : rows); i += 4) rows_of(Strip<1, 4, true>());
+    for (; i < rows; ++i) rows_of(Strip<1, 1, true>());
   };
-  const int64_t first = begin * s.chunk_rows, last = end * s.chunk_rows;
-  if (first < s.rows) part(first * s.columns, smaller(last, s.rows) - first, s.columns);
-  if (last > s.rows) part(s.rows * s.columns, s.count - s.rows * s.fold, s.channels);
+  for (int64_t chunk = begin; chunk < end; ++chunk) {
+    const int64_t first = (s.phase_chunks[2] - 1 - chunk) * s.chunk_rows, last = first + s.chunk_rows;
+    if (first < s.rows) part(first * s.columns, smaller(last, s.rows) - first, s.columns);
+    if (last > s.rows) part(s.rows * s.columns, s.count - s.rows * s.fold, s.channels);
+  }
+  if (s.streams) stream_fence();
+}
+
+// Writes a result of the last phase, past the caches if it will not stay there.
+template <bool full, class Item>
+NN_INLINE void store_result(const BatchNormState& s, Item* y, Vec<NumberOf<Item>> v, int n) {
+  if constexpr (full && sizeof(Item) > 2) {
+    if (s.streams) return stream(y, v);
+  }
+  store_lanes<full>(y, v, n);
 }
 
 // Runs one phase, or all of them when the kernel is planned as one.
@@ -156,6 +180,9 @@ BatchNormState* plan_batch_norm(Prepare& p, const Spec& x, int coefficient_rows,
   s->chunk_rows = larger(4, kChunkBytes / row_bytes / 4 * 4);
   s->chunk_channels = 2 * Vec<T>::kLanes;
   s->whole = x.size() * static_cast<int64_t>(sizeof(Item)) <= kChunkBytes;
+  const int64_t bytes = x.size() * static_cast<int64_t>(sizeof(Item));
+  s->by_rows = s->columns > 4 * Vec<T>::kLanes && bytes > kBigBytes;
+  s->streams = s->by_rows && bytes > 2 * kBigBytes && s->columns % Vec<T>::kLanes == 0;
   p.set_run(run);
   p.need_scratch(static_cast<size_t>((s->blocks * kPartials + coefficient_rows) * s->columns) * sizeof(T));
   s->phase_chunks[0] = ceil_div(s->blocks, s->chunk_blocks);

@@ -47,6 +47,38 @@ void block_moments(const Item* x, const Block& block, T* center_out, T* shift_ou
   });
 }
 
+// The same row by row: the outputs are the sums, which stay in the first cache.
+template <class Item, class T>
+void moments_by_rows(const Item* x, const Block& block, T* center, T* shift, T* squares) {
+  const int64_t columns = block.columns, first_rows = ceil_div(block.rows, 8);
+  const Vec<T> count = splat(static_cast<T>(block.rows)), first_count = splat(static_cast<T>(first_rows));
+  T* const all[] = {center, shift, squares};
+  for (T* sums : all) memset(sums, 0, static_cast<size_t>(columns) * sizeof(T));
+  for (int64_t i = 0; i < first_rows; ++i) {
+    for_columns<T>(i * columns, columns, [=](int64_t at, int64_t j, int n, auto flag) __attribute__((always_inline)) {
+      constexpr bool kFull = decltype(flag)::kFull;
+      store_lanes<kFull>(center + j, load_lanes<kFull>(center + j, n) + load_lanes<kFull>(x + at, n), n);
+    });
+  }
+  for_columns<T>(0, columns, [=](int64_t, int64_t j, int n, auto flag) __attribute__((always_inline)) {
+    store_lanes<decltype(flag)::kFull>(center + j, load_lanes<decltype(flag)::kFull>(center + j, n) / first_count, n);
+  });
+  for (int64_t i = 0; i < block.rows; ++i) {
+    for_columns<T>(i * columns, columns, [=](int64_t at, int64_t j, int n, auto flag) __attribute__((always_inline)) {
+      constexpr bool kFull = decltype(flag)::kFull;
+      const Vec<T> d = load_lanes<kFull>(x + at, n) - load_lanes<kFull>(center + j, n);
+      store_lanes<kFull>(shift + j, load_lanes<kFull>(shift + j, n) + d, n);
+      store_lanes<kFull>(squares + j, fma(d, d, load_lanes<kFull>(squares + j, n)), n);
+    });
+  }
+  for_columns<T>(0, columns, [=](int64_t, int64_t j, int n, auto flag) __attribute__((always_inline)) {
+    constexpr bool kFull = decltype(flag)::kFull;
+    const Vec<T> d = load_lanes<kFull>(shift + j, n), mean = d / count;
+    store_lanes<kFull>(shift + j, mean, n);
+    store_lanes<kFull>(squares + j, fnma(d, mean, load_lanes<kFull>(squares + j, n)), n);
+  });
+}
+
 // Combines the moments of the channels [first, last) and writes the outputs and the coefficients of the last phase.
 template <class Item>
 void combine_moments(const BatchNormState& s, int64_t first, int64_t last, const StepArgs& args) {
@@ -94,7 +126,8 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
     for (int64_t b = begin * s.chunk_blocks; b < smaller(end * s.chunk_blocks, s.blocks); ++b) {
       T* partial = partial_of<T>(s, args.scratch, b);
       const Block block = block_at(s, b);
-      block_moments(x + block.start, block, partial, partial + s.columns, partial + 2 * s.columns);
+      const auto moments = s.by_rows ? moments_by_rows<Item, T> : block_moments<Item, T>;
+      moments(x + block.start, block, partial, partial + s.columns, partial + 2 * s.columns);
     }
   } else if (phase == 1) {
     combine_moments<Item>(s, begin * s.chunk_channels, smaller(end * s.chunk_channels, s.channels), args);
@@ -102,14 +135,14 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
     Item* y = static_cast<Item*>(args.out[0]);
     const T* coefficients = coefficients_of<T>(s, args.scratch);
     const Vec<T> low = splat(static_cast<T>(s.low));  // max passes NaN and the sign of zero on
-    for_quads<T>(s, begin, end, [=](int64_t at, int64_t row, auto rows, int64_t j, int n, auto flag) __attribute__((always_inline)) {
+    for_quads<T>(s, begin, end, [&](int64_t at, int64_t row, auto rows, int64_t j, int n, auto flag) __attribute__((always_inline)) {
       constexpr bool kFull = decltype(flag)::kFull;
       const T* c = coefficients + j;
       const Vec<T> mean = load_lanes<kFull>(c + kMean * s.columns, n), scale = load_lanes<kFull>(c + kScale * s.columns, n),
                    shift = load_lanes<kFull>(c + kShift * s.columns, n);
       NN_UNROLL(4)
       for (int r = 0; r < decltype(rows)::kRows; ++r) {
-        store_lanes<kFull>(y + at + r * row, max(low, fma(load_lanes<kFull>(x + at + r * row, n) - mean, scale, shift)), n);
+        store_result<kFull>(s, y + at + r * row, max(low, fma(load_lanes<kFull>(x + at + r * row, n) - mean, scale, shift)), n);
       }
     });
   }

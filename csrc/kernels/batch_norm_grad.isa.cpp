@@ -47,6 +47,22 @@ void block_sums(const Item* x, const Item* dy, const Item* relu, const T* mean, 
   });
 }
 
+// The same row by row: the outputs are the sums, which stay in the first cache.
+template <bool masked, class Item, class T>
+void sums_by_rows(const Item* x, const Item* dy, const Item* relu, const T* mean, const Block& block, T* dy_out, T* dyx_out) {
+  memset(dy_out, 0, static_cast<size_t>(block.columns) * sizeof(T));
+  memset(dyx_out, 0, static_cast<size_t>(block.columns) * sizeof(T));
+  for (int64_t i = 0; i < block.rows; ++i) {
+    for_columns<T>(i * block.columns, block.columns, [=](int64_t at, int64_t j, int n, auto flag) __attribute__((always_inline)) {
+      constexpr bool kFull = decltype(flag)::kFull;
+      const Vec<T> d = load_dy<masked, kFull>(dy, relu, at, n);
+      store_lanes<kFull>(dy_out + j, load_lanes<kFull>(dy_out + j, n) + d, n);
+      const Vec<T> deviation = load_lanes<kFull>(x + at, n) - load_lanes<kFull>(mean + j, n);
+      store_lanes<kFull>(dyx_out + j, fma(d, deviation, load_lanes<kFull>(dyx_out + j, n)), n);
+    });
+  }
+}
+
 // A mean for every column, made in the thread's scratch where the input does not have that form.
 template <class Item>
 const NumberOf<Item>* column_means(const BatchNormState& s, const StepArgs& args) {
@@ -70,7 +86,8 @@ void sum_blocks(const BatchNormState& s, int64_t begin, int64_t end, const StepA
     T* partial = partial_of<T>(s, args.scratch, b);
     const Item *x = static_cast<const Item*>(args.in[kX]), *dy = static_cast<const Item*>(args.in[kDy]);
     const Item* relu = static_cast<const Item*>(args.in[masked ? kRelu : kDy]);
-    block_sums<masked>(x + block.start, dy + block.start, relu + block.start, mean, block, partial, partial + s.columns);
+    const auto sums = s.by_rows ? sums_by_rows<masked, Item, T> : block_sums<masked, Item, T>;
+    sums(x + block.start, dy + block.start, relu + block.start, mean, block, partial, partial + s.columns);
   }
 }
 
@@ -114,7 +131,7 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
   const Item* relu = static_cast<const Item*>(args.in[masked ? kRelu : kDy]);
   const T* coefficients = coefficients_of<T>(s, args.scratch);
   Item* dx = static_cast<Item*>(args.out[0]);
-  for_quads<T>(s, begin, end, [=](int64_t at, int64_t row, auto rows, int64_t j, int n, auto flag) __attribute__((always_inline)) {
+  for_quads<T>(s, begin, end, [&](int64_t at, int64_t row, auto rows, int64_t j, int n, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;
     const T* c = coefficients + j;
     const Vec<T> mean = load_lanes<kFull>(c + kMean * s.columns, n), of_dy = load_lanes<kFull>(c + kOfDy * s.columns, n),
@@ -122,7 +139,7 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
     NN_UNROLL(4)
     for (int r = 0; r < decltype(rows)::kRows; ++r) {
       const Vec<T> d = load_lanes<kFull>(x + at + r * row, n) - mean;
-      store_lanes<kFull>(dx + at + r * row, fma(of_dy, load_dy<masked, kFull>(dy, relu, at + r * row, n), fma(of_x, d, constant)), n);
+      store_result<kFull>(s, dx + at + r * row, fma(of_dy, load_dy<masked, kFull>(dy, relu, at + r * row, n), fma(of_x, d, constant)), n);
     }
   });
 }

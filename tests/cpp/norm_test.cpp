@@ -101,8 +101,18 @@ TEST(batch_norm_gradient_of_many_shapes) {
   }
 }
 
+// Beyond 6 MB long rows are read row by row, and beyond 12 MB results go past the caches.
+TEST(batch_norm_of_large_arrays) {
+  for (const auto& [rows, channels] : {std::pair<int64_t, int64_t>{5400, 300}, {10001, 320}}) {
+    check_batch_norm(rows, channels, DType::kFloat32);
+    check_batch_norm_grad(rows, channels, DType::kFloat32);
+  }
+  check_batch_norm(9900, 160, DType::kFloat64);
+  check_batch_norm_grad(9900, 160, DType::kFloat64);
+}
+
 TEST(batch_norm_with_relu_is_relu_of_batch_norm) {
-  for (const auto& [rows, channels] : {std::pair<int64_t, int64_t>{31, 3}, {130, 40}, {5003, 64}}) {
+  for (const auto& [rows, channels] : {std::pair<int64_t, int64_t>{31, 3}, {130, 40}, {5003, 64}, {10001, 320}}) {
     const Spec spec = make_spec({rows, channels}), per_channel = make_spec({channels});
     const Buffer x = random_buffer(spec, 1), gamma = random_buffer(per_channel, 2, -1, 2), beta = random_buffer(per_channel, 3);
     const std::vector<Spec> outputs = {spec, per_channel, per_channel};
