@@ -148,7 +148,7 @@ NN_INLINE void for_quads(const BatchNormState& s, int64_t begin, int64_t end, Bo
 // Writes a result of the last phase, past the caches if it will not stay there.
 template <bool full, class Item>
 NN_INLINE void store_result(const BatchNormState& s, Item* y, Vec<NumberOf<Item>> v, int n) {
-  if constexpr (full && sizeof(Item) > 2) {
+  if constexpr (full && kManyForms<Item>) {
     if (s.streams) return stream(y, v);
   }
   store_lanes<full>(y, v, n);
@@ -181,7 +181,7 @@ BatchNormState* plan_batch_norm(Prepare& p, const Spec& x, int coefficient_rows,
   s->chunk_channels = 2 * Vec<T>::kLanes;
   s->whole = x.size() * static_cast<int64_t>(sizeof(Item)) <= kChunkBytes;
   const int64_t bytes = x.size() * static_cast<int64_t>(sizeof(Item));
-  s->by_rows = s->columns > 4 * Vec<T>::kLanes && bytes > kBigBytes;
+  s->by_rows = kManyForms<Item> && s->columns > 4 * Vec<T>::kLanes && bytes > kBigBytes;
   s->streams = s->by_rows && bytes > 2 * kBigBytes && s->columns % Vec<T>::kLanes == 0;
   p.set_run(run);
   p.need_scratch(static_cast<size_t>((s->blocks * kPartials + coefficient_rows) * s->columns) * sizeof(T));

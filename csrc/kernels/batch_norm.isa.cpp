@@ -126,7 +126,10 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
     for (int64_t b = begin * s.chunk_blocks; b < smaller(end * s.chunk_blocks, s.blocks); ++b) {
       T* partial = partial_of<T>(s, args.scratch, b);
       const Block block = block_at(s, b);
-      const auto moments = s.by_rows ? moments_by_rows<Item, T> : block_moments<Item, T>;
+      auto moments = block_moments<Item, T>;
+      if constexpr (kManyForms<Item>) {
+        if (s.by_rows) moments = moments_by_rows<Item, T>;
+      }
       moments(x + block.start, block, partial, partial + s.columns, partial + 2 * s.columns);
     }
   } else if (phase == 1) {

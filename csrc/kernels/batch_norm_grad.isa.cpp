@@ -86,7 +86,10 @@ void sum_blocks(const BatchNormState& s, int64_t begin, int64_t end, const StepA
     T* partial = partial_of<T>(s, args.scratch, b);
     const Item *x = static_cast<const Item*>(args.in[kX]), *dy = static_cast<const Item*>(args.in[kDy]);
     const Item* relu = static_cast<const Item*>(args.in[masked ? kRelu : kDy]);
-    const auto sums = s.by_rows ? sums_by_rows<masked, Item, T> : block_sums<masked, Item, T>;
+    auto sums = block_sums<masked, Item, T>;
+    if constexpr (kManyForms<Item>) {
+      if (s.by_rows) sums = sums_by_rows<masked, Item, T>;
+    }
     sums(x + block.start, dy + block.start, relu + block.start, mean, block, partial, partial + s.columns);
   }
 }

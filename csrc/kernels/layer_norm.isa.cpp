@@ -16,10 +16,6 @@ namespace {
 // Rows up to this many bytes go in larger batches, which stay in L1.
 constexpr int64_t kShortRow = 1024;
 
-// float32 has variants for short rows and works on four rows at once; the others share one form a kernel.
-template <class Item>
-constexpr bool kManyForms = sizeof(Item) == 4 && !NN_SMALL_CODE;
-
 struct LayerNormState {
   int64_t rows, columns;
   int64_t chunk_rows;  // a block of the gradient

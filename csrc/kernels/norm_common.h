@@ -7,6 +7,10 @@
 namespace nnlite::NN_ISA {
 namespace {
 
+// float32 has variants of kernels for shapes; the others share one form.
+template <class Item>
+constexpr bool kManyForms = sizeof(Item) == 4 && !NN_SMALL_CODE;
+
 // The first n lanes.
 template <class T>
 NN_INLINE Mask<T> first_lanes(int n) {
