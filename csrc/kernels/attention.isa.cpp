@@ -5,6 +5,9 @@
 namespace nnlite::NN_ISA {
 namespace {
 
+// Rows that look together where causality cuts.
+constexpr int64_t kTriangleRows = 18;
+
 // Working copies of a chunk, in thread scratch.
 template <class T>
 struct Work {
@@ -27,7 +30,7 @@ struct Work {
 
 // One row of scores becomes weights; updates the largest score and the total of weights, returns how much older sums count.
 template <class T>
-NN_INLINE T weigh(T* scores, int64_t keys, bool first, T* largest, T* total) {
+__attribute__((noinline)) T weigh(T* scores, int64_t keys, bool first, T* largest, T* total) {
   constexpr int kLanes = Vec<T>::kLanes;
   const int64_t padded = round_up(keys, 16);
   Vec<T> high = splat(-FloatTraits<T>::kInfinity), high2 = high;
@@ -107,7 +110,8 @@ void run_attention(const void* state, int, int64_t begin, int64_t end, const Ste
       pack_rows(v + key * v_step, v_step, work.values, plan.value_ld, plan.value_size, keys);
       for (int64_t i = blocks * part / plan.parts; i < blocks * (part + 1) / plan.parts; ++i) {
         const RowBlock<T> block = find_rows<T>(plan, args, batch, key_head, i);
-        if (key < block.end_key) look(plan, args, block, work, key, smaller(keys, block.end_key - key));
+        for_looking_rows(plan, block, key, keys, kTriangleRows,
+                         [&](const RowBlock<T>& rows, int64_t seen) __attribute__((always_inline)) { look(plan, args, rows, work, key, seen); });
       }
     }
   }

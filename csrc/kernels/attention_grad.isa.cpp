@@ -5,6 +5,9 @@
 namespace nnlite::NN_ISA {
 namespace {
 
+// Rows that look together where causality cuts: more than forward, because each such group is added to the sums of the keys on its own.
+constexpr int64_t kTriangleRows = 32;
+
 // Working copies of a chunk, in thread scratch.
 template <class T>
 struct GradWork {
@@ -45,8 +48,8 @@ NN_INLINE T dot(const T* a, const T* b, int64_t n) {
 
 // Scores become weights p, and their gradients p * (dp - sum of p * dp), where they are looked at.
 template <class T>
-NN_INLINE void weigh(const AttentionPlan& plan, const RowBlock<T>& block, int64_t row, int64_t first_key, int64_t keys, T largest, T total, T mean,
-                     T* weights, T* dscores) {
+__attribute__((noinline)) void weigh(const AttentionPlan& plan, const RowBlock<T>& block, int64_t row, int64_t first_key, int64_t keys, T largest,
+                                     T total, T mean, T* weights, T* dscores) {
   constexpr int kLanes = Vec<T>::kLanes;
   const Vec<T> shift = splat(largest), share = splat(1 / total), centre = splat(mean);
   const int64_t padded = round_up(keys, 16);
@@ -136,7 +139,8 @@ void run_attention_grad(const void* state, int, int64_t begin, int64_t end, cons
       __builtin_memset(work.dkeys, 0, static_cast<size_t>(plan.key_rows * (plan.size_ld + plan.value_ld)) * sizeof(T));
       for (int64_t i = 0; i < blocks; ++i) {
         const RowBlock<T> block = find_rows<T>(plan, args, batch, key_head, i);
-        if (key < block.end_key) look_back(plan, args, block, work, key, smaller(keys, block.end_key - key));
+        for_looking_rows(plan, block, key, keys, kTriangleRows, [&](const RowBlock<T>& rows, int64_t seen)
+                                                                    __attribute__((always_inline)) { look_back(plan, args, rows, work, key, seen); });
       }
       // Queries were multiplied by log2(e).
       write_rows(work.dkeys, plan.size_ld, T(0.69314718055994531), keys, plan.size, static_cast<T*>(args.out[1]) + k_at + key * k_step, k_step);

@@ -35,6 +35,7 @@ struct RowBlock {
   const uint8_t* mask;   // the same
   int64_t mask_step;
   int64_t end_key;       // keys from here on weigh nothing in all of the rows
+  bool triangle;         // because every row ends at its own key
 };
 
 // Whether each row looks at one of the first keys that causality leaves it.
@@ -75,8 +76,27 @@ RowBlock<T> find_rows(const AttentionPlan& plan, const StepArgs& args, int64_t b
     block.mask_step = plan.mask.target;
     block.mask = static_cast<const uint8_t*>(args.in[plan.mask.input]) + first_row(plan.mask, block);
   }
-  block.end_key = plan.causal && all_rows_look(block, plan.sources) ? smaller(block.first + block.rows, plan.sources) : plan.sources;
+  block.triangle = plan.causal && all_rows_look(block, plan.sources);
+  block.end_key = block.triangle ? smaller(block.first + block.rows, plan.sources) : plan.sources;
   return block;
+}
+
+// Calls look(rows, keys that they see) for a block of targets at the keys [first_key, first_key + keys). Where the rows end at different keys of
+// these, for at most `most_rows` of them at a time: what causality hides is then hardly computed.
+template <class T, class Look>
+NN_INLINE void for_looking_rows(const AttentionPlan& plan, const RowBlock<T>& block, int64_t first_key, int64_t keys, int64_t most_rows, Look look) {
+  const bool cut = block.triangle && block.first + 1 < first_key + keys;
+  const int64_t parts = cut ? ceil_div(block.rows, most_rows) : 1;
+  for (int64_t i = 0; i < parts; ++i) {
+    const int64_t begin = block.rows * i / parts, end = block.rows * (i + 1) / parts;
+    RowBlock<T> rows = block;
+    rows.first += begin;
+    rows.rows = end - begin;
+    if (block.bias) rows.bias += begin * block.bias_step;
+    if (block.mask) rows.mask += begin * block.mask_step;
+    if (block.triangle) rows.end_key = smaller(block.first + end, plan.sources);
+    if (first_key < rows.end_key) look(rows, smaller(keys, rows.end_key - first_key));
+  }
 }
 
 // Keys (or values) of a block as panels of 64 columns: to[panel][i][key].
