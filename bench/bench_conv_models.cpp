@@ -93,7 +93,11 @@ std::vector<Case> cases() {
       {"groups", 4, 28, 28, 64, 64, 3, 3, 1, true, 4},        {"groups", 4, 28, 28, 64, 64, 3, 3, 1, true, 8},
       {"groups", 4, 28, 28, 64, 64, 3, 3, 1, true, 16},       {"groups", 4, 28, 28, 64, 64, 3, 3, 1, true, 32},
       {"groups", 4, 28, 28, 64, 64, 3, 3, 1, true, 64},       {"groups", 4, 28, 28, 128, 128, 3, 3, 1, true, 32},
-      {"groups", 4, 28, 28, 256, 256, 1, 1, 1, true, 4}};
+      {"groups", 4, 28, 28, 256, 256, 1, 1, 1, true, 4},      {"training", 128, 32, 32, 16, 16, 3, 3, 1, true},
+      {"training", 128, 32, 32, 16, 32, 3, 3, 2, true},       {"training", 128, 16, 16, 32, 64, 3, 3, 2, true},
+      {"training", 64, 32, 32, 32, 64, 1, 1, 1, true},        {"training", 64, 16, 16, 64, 128, 1, 1, 1, true},
+      {"training", 64, 16, 16, 128, 128, 1, 1, 1, true},      {"training", 64, 8, 8, 128, 256, 1, 1, 1, true},
+      {"training", 64, 8, 8, 256, 256, 1, 1, 1, true}};
   std::vector<Case> list;
   for (const char* kernel : {"conv2d", "conv2d_input_grad", "conv2d_kernel_grad"}) {
     for (const Layer& layer : layers) list.push_back(layer_case(layer, kernel));

@@ -172,6 +172,19 @@ struct Strip {
   int64_t dy_image, dy_row, dy_col;
 };
 
+// What a chunk reads next, brought near line by line while it computes.
+struct Approach {
+  static constexpr int64_t kLine = 64, kMostLines = 4096;  // what is more would push out what is in use
+  const char* at;
+  int64_t lines;   // left
+  int64_t a_tile;  // lines for each tile
+  NN_ALWAYS void come() {
+    const int64_t count = smaller(a_tile, lines);
+    for (int64_t i = 0; i < count; ++i, at += kLine) prefetch_l2(at);
+    lines -= count;
+  }
+};
+
 // What one chunk computes: rows of dw [m_begin, m_end) and one panel of filters of one group.
 template <class T>
 struct GradPiece {
@@ -180,6 +193,7 @@ struct GradPiece {
   T* dw;        // of the panel
   int64_t columns;
   int64_t m_begin, m_end;
+  Approach* next;  // pixels of x for the next block
 };
 
 // Brings the strip's columns of dy together. Narrow strips of wide rows would use few sets of the first cache.
@@ -223,6 +237,7 @@ void add_rows(const ConvGeometry& g, const GradPiece<T>& piece, const PixelBlock
   tile->ldw = g.filters;
   tile->part = strip.part;
   tile->accumulate = !block.first;
+  piece.next->come();
   kGradTiles<T>[!kAlwaysPart && strip.part == Vec<T>::kLanes][strip.vectors - 1][count - 1](*tile);
 }
 
@@ -352,9 +367,20 @@ void add_block(const KernelGradPlan& plan, const GradPiece<T>& piece, const Pixe
   }
 }
 
+// The images' rows that the output rows [row, row_end) read, in as many parts as a block has tiles.
+template <class T>
+Approach find_approach(const ConvGeometry& g, const GradPiece<T>& piece, int64_t row, int64_t row_end) {
+  const int64_t row_bytes = g.cols.in * g.channels * static_cast<int64_t>(sizeof(T));
+  const int64_t first = row / g.rows.out * g.rows.in + smaller(row % g.rows.out * g.rows.stride, g.rows.in);
+  const int64_t count = smaller((row_end - row) * g.rows.stride, g.batch * g.rows.in - first), lines = count * row_bytes / Approach::kLine;
+  if (count <= 0 || lines > Approach::kMostLines) return {nullptr, 0, 0};
+  const int64_t tiles = ceil_div(piece.m_end - piece.m_begin, kMostRows);
+  return {reinterpret_cast<const char*>(piece.x) + first * row_bytes, lines, ceil_div(lines, tiles)};
+}
+
 // Passes over the output rows [row, row_end) of all images (row = image * rows.out + row in the image) block by block.
 template <class T>
-void add_pixels(const KernelGradPlan& plan, const GradPiece<T>& piece, int64_t row, int64_t row_end, T* copy) {
+void add_pixels(const KernelGradPlan& plan, GradPiece<T> piece, int64_t row, int64_t row_end, T* copy) {
   const ConvGeometry& g = plan.geometry;
   const int64_t height = g.rows.out, image_pixels = height * g.cols.out, row_begin = row;
   while (row < row_end) {
@@ -365,8 +391,11 @@ void add_pixels(const KernelGradPlan& plan, const GradPiece<T>& piece, int64_t r
     } else {
       block.row_end = smaller(smaller(height, first + row_end - row), first + larger(plan.block_pixels / g.cols.out, 1));
     }
+    const int64_t rows = (block.image_end - block.image_begin) * (block.row_end - block.row_begin);
+    row += rows;
+    Approach next = find_approach(g, piece, row, smaller(row + rows, row_end));
+    piece.next = &next;
     add_block(plan, piece, block, copy);
-    row += (block.image_end - block.image_begin) * (block.row_end - block.row_begin);
   }
 }
 
@@ -394,7 +423,7 @@ void compute_chunk(const KernelGradPlan& plan, int64_t chunk, const StepArgs& ar
   T* dw = plan.pixel_blocks > 1 ? static_cast<T*>(args.scratch) + pixel_block * plan.elements : static_cast<T*>(args.out[0]);
   const int64_t filter = group * plan.columns + panel * kPanelColumns, m = g.rows.taps * g.cols.taps * plan.depth;
   GradPiece<T> piece = {static_cast<const T*>(args.in[0]) + group * plan.depth, static_cast<const T*>(args.in[1]) + filter, dw + filter,
-                        smaller(plan.columns - panel * kPanelColumns, kPanelColumns), 0, m};
+                        smaller(plan.columns - panel * kPanelColumns, kPanelColumns), 0, m, nullptr};
   if (!plan.across_taps) {
     const int64_t units = g.rows.taps * g.cols.taps * plan.channel_blocks;
     piece.m_begin = first_row(plan, units * m_block / plan.m_blocks);

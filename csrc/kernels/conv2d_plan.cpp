@@ -42,6 +42,11 @@ constexpr int64_t kGradChannels = 24;
 // With so many pieces of dw, work is cut over dw alone and needs no partial sums; else into about kMostPartials chunks.
 constexpr int64_t kEnoughPieces = 16;
 constexpr int64_t kMostPartials = 24;
+// Chunks over pixels pass once over x and dy, those over pieces of dw as often as there are pieces: with enough pixels for every partial sum, and
+// room for them, work is cut over pixels.
+constexpr int64_t kFewestPartialPixels = 512;
+constexpr int64_t kFewestPartials = 8;
+constexpr int64_t kMostPartialElements = 2 << 20;
 
 void read_pair(const Prepare& prepare, const char* name, int64_t* values) {
   values[0] = values[1] = 1;
@@ -451,7 +456,13 @@ KernelGradPlan* plan_conv2d_kernel_grad(Prepare& prepare) {
   const int64_t pieces = plan->panels * g.groups * units;
   plan->m_blocks = min(units, ceil_div(wanted, plan->panels * g.groups));
   plan->pixel_blocks = 1;
-  if (pieces < min(wanted, kEnoughPieces)) plan->pixel_blocks = max<int64_t>(min(ceil_div(min(wanted, kMostPartials), pieces), rows), 1);
+  const int64_t partials = min(min(g.batch * image_pixels / kFewestPartialPixels, kMostPartialElements / plan->elements), rows);
+  if (min(wanted, kFewestPartials) <= partials) {
+    plan->pixel_blocks = min(min(partials, wanted), kMostPartials);
+    plan->m_blocks = min(units, ceil_div(min(wanted, kMostPartials), plan->panels * g.groups * plan->pixel_blocks));
+  } else if (pieces < min(wanted, kEnoughPieces)) {
+    plan->pixel_blocks = max<int64_t>(min(ceil_div(min(wanted, kMostPartials), pieces), rows), 1);
+  }
   if (plan->copy_images) {
     const int64_t images = max<int64_t>(kGradBlockPixels / image_pixels, 1);
     const int64_t block_rows = images > 1 ? g.rows.out : min(g.rows.out, max<int64_t>(kGradBlockPixels / g.cols.out, 1));

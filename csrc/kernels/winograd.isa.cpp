@@ -138,9 +138,15 @@ void compute_chunk(const WinogradPlan& plan, int64_t chunk, const float* x, cons
   transform_images<kSide, InputTransform>(plan.in, plan.grid, x, 0, plan.in.channels, begin, end, {scratch, plan.inputs, plan.row});
   const int64_t point = winograd_packed_point(plan.in.channels, plan.out.channels);
   const int64_t panel_end = plan.panels * (panel_block + 1) / plan.panel_blocks;
+  const Approach next(plan.in, plan.grid, x, end, smaller(plan.grid.tiles, end + end - begin));
+  const Approach results(plan.out, plan.grid, y, begin, plan.panels == 1 ? end : begin);
   for (int64_t panel = plan.panels * panel_block / plan.panel_blocks; panel < panel_end; ++panel) {
     const int64_t first = panel * kPanelColumns, width = panel_width(plan.out.channels, panel);
     for (int64_t e = 0; e < plan.grid.points; ++e) {
+      if (panel + 1 == panel_end) {
+        next.come<false>(e, plan.grid.points);
+        results.come<true>(e, plan.grid.points);
+      }
       multiply(plan, end - begin, width, scratch + e * plan.inputs, weights + e * point + first * plan.in.channels, products + e * plan.outputs);
     }
     const auto finish = plan.grid.m == 4 ? finish_panel<4> : finish_panel<2>;

@@ -17,6 +17,35 @@ struct TransformedTiles {
 
 NN_INLINE int64_t clamp(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
 
+// The memory under some tiles, to be brought near while something else is computed.
+class Approach {
+ public:
+  // Nothing, where it would take more than a part of the second-level cache.
+  NN_ALWAYS Approach(const WinogradImage& image, const WinogradGrid& grid, const float* x, int64_t begin, int64_t end) : first_(x), lines_(0) {
+    constexpr int64_t kMostLines = 1024;
+    if (begin >= end) return;
+    const int64_t from = offset(image, grid, begin / grid.cols, 0), to = offset(image, grid, (end - 1) / grid.cols, grid.row_m);
+    first_ = x + from;
+    lines_ = (to - from) / kLine;
+    if (lines_ > kMostLines) lines_ = 0;
+  }
+  // The part-th of `parts`.
+  template <bool write>
+  NN_ALWAYS void come(int64_t part, int64_t parts) const {
+    for (int64_t i = lines_ * part / parts; i < lines_ * (part + 1) / parts; ++i) __builtin_prefetch(first_ + i * kLine, write, 2);
+  }
+
+ private:
+  static constexpr int64_t kLine = 16;
+  // Of row `row` of the tiles in tile row `index` of the batch, or of the image's end.
+  NN_ALWAYS static int64_t offset(const WinogradImage& image, const WinogradGrid& grid, int64_t index, int64_t row) {
+    row += index % grid.rows * grid.row_m;
+    return index / grid.rows * image.image_step + (row < image.rows ? row : image.rows) * image.row_step;
+  }
+  const float* first_;
+  int64_t lines_;
+};
+
 // Transforms one register of channels of a run of tiles in two steps: kPatch rows of all columns into `columns` ([column][kSide] vectors), then
 // kPatch columns of each tile. `x` is the first of the channels in the image; `part` of them exist. The tiles' patches start every `step` pixels. What lies
 // `ahead` is brought into the second-level cache.

@@ -112,7 +112,11 @@ void compute_chunk(const WinogradKernelGradPlan& plan, int64_t chunk, const floa
     } else {
       transform_images<2, GradientTransform>(plan.out, plan.grid, dy, filters.begin, filters.end, begin, stop, to);
     }
+    const int64_t after = smaller(end, stop + stop - begin);
+    const Approach next(plan.in, plan.grid, x, stop, after), next_gradients(plan.out, plan.grid, dy, stop, after);
     for (int64_t e = 0; e < plan.grid.points; ++e) {
+      next.come<false>(e, plan.grid.points);
+      next_gradients.come<false>(e, plan.grid.points);
       add_point(plan, scratch + e * plan.inputs, gradients + e * plan.gradients, stop - begin, channels.end - channels.begin,
                 filters.end - filters.begin, b > 0, sums + e * plan.point);
     }
