@@ -111,6 +111,50 @@ def test_relu_joins_batch_norm_and_its_gradient():
     assert (got[0] >= 0).all() and (got[0] == 0).any()
 
 
+def _residual_graph():
+    """A residual block: relu(batch_norm(x) + s) with s = relu(batch_norm(x2)), and the gradients of both maps."""
+    from nnlite.graph.grad import backprop
+    from nnlite.ops.norms import batch_norm
+
+    def step(x, x2, gamma, beta, dy):
+        shortcut = ops.relu(batch_norm(x2, gamma, beta, epsilon=1e-3)[0])
+        y = ops.relu(batch_norm(x, gamma, beta, epsilon=1e-3)[0] + shortcut)
+        return [y, *backprop([y], [dy], [x, x2, gamma])]
+
+    spec, channels = Spec((4, 7, 6, 37), "float32"), Spec((37,), "float32")
+    return _graph(step, spec, spec, channels, channels, spec)
+
+
+def test_the_sum_of_a_residual_block_joins_batch_norm():
+    steps = optimize(_residual_graph()).nodes
+    assert [step.op.name for step in steps if "codes" not in step.attributes].count("batch_norm") == 2
+    (joined,) = [step for step in steps if step.attributes.get("residual")]
+    assert joined.attributes["activation"] == "relu" and len(joined.inputs) == 4
+    inputs = [_random(4, 7, 6, 37) + 0.5, _random(4, 7, 6, 37, seed=5), _random(37, seed=1), _random(37, seed=2), _random(4, 7, 6, 37, seed=3)]
+    for a, b in zip(Plan(_residual_graph()).run(inputs), GraphRunner(_residual_graph()).run(inputs)):
+        assert np.abs(a - b).max() <= 2e-5 * np.abs(b).max()
+
+
+def test_a_sum_with_a_later_map_or_another_shape_is_kept():
+    from nnlite.ops.norms import batch_norm
+
+    def later(x, gamma, beta):
+        y = batch_norm(x, gamma, beta, epsilon=1e-3)[0]
+        return y + ops.exp(x)
+
+    def smaller(x, gamma, beta):
+        return batch_norm(x, gamma, beta, epsilon=1e-3)[0] + beta
+
+    channels = Spec((3,), "float32")
+    for function in (later, smaller):
+        graph = optimize(_graph(function, Spec((50, 3), "float32"), channels, channels))
+        assert not any(step.attributes.get("residual") for step in graph.nodes), function.__name__
+        inputs = [_random(50, 3), _random(3), _random(3, seed=1)]
+        build = _graph(function, Spec((50, 3), "float32"), channels, channels)
+        expected = GraphRunner(_graph(function, Spec((50, 3), "float32"), channels, channels)).run(inputs)[0]
+        np.testing.assert_allclose(Plan(build).run(inputs)[0], expected, rtol=1e-5, atol=1e-5)
+
+
 def test_relu_is_kept_where_the_normalized_map_is_read_too():
     from nnlite.ops.norms import batch_norm
 

@@ -19,6 +19,7 @@ struct BatchNormState {
   int64_t chunk_blocks, chunk_rows, chunk_channels;
   double epsilon;
   double low;  // results below it become it: 0 for relu, else minus infinity
+  bool residual, coefficients;  // a fourth input is added; scale and shift are outputs
   int64_t phase_chunks[3];
   bool whole;    // small: one phase of one chunk
   bool by_rows;  // large: long rows are read to the end, one after the other, as memory likes it

@@ -2,6 +2,9 @@
 //
 //   mean, variance over all rows (biased), y = (x - mean) gamma / sqrt(variance + epsilon) + beta, or relu of that (activation="relu").
 //
+// For float32: given a fourth input like x (residual=1), it is added before relu; and asked for five outputs, the last two [C] are scale and shift
+// with which y = (x - mean) scale + shift.
+//
 // Variances are sums of squares around a value near the mean, never a difference of large sums. What the mean loses by rounding to the output's
 // dtype is folded into beta.
 #include "kernels/batch_norm.h"
@@ -112,10 +115,36 @@ void combine_moments(const BatchNormState& s, int64_t first, int64_t last, const
                                    mean, widen(mean_out), scale);
     store_lanes<false>(static_cast<Item*>(args.out[1]) + j, mean_out, n);
     store_lanes<false>(static_cast<Item*>(args.out[2]) + j, narrow(variance), n);
+    if (s.coefficients) {
+      store_lanes<false>(static_cast<Item*>(args.out[3]) + j, narrow(scale), n);
+      store_lanes<false>(static_cast<Item*>(args.out[4]) + j, narrow(shift), n);
+    }
     put_coefficient(s, coefficients, kMean, j, mean_out, n);
     put_coefficient(s, coefficients, kScale, j, narrow(scale), n);
     put_coefficient(s, coefficients, kShift, j, narrow(shift), n);
   }
+}
+
+template <bool residual, class Item>
+void normalize(const BatchNormState& s, int64_t begin, int64_t end, const StepArgs& args) {
+  using T = NumberOf<Item>;
+  const Item* x = static_cast<const Item*>(args.in[0]);
+  const Item* other = static_cast<const Item*>(args.in[residual ? 3 : 0]);
+  Item* y = static_cast<Item*>(args.out[0]);
+  const T* coefficients = coefficients_of<T>(s, args.scratch);
+  const Vec<T> low = splat(static_cast<T>(s.low));  // max passes NaN and the sign of zero on
+  for_quads<T>(s, begin, end, [&](int64_t at, int64_t row, auto rows, int64_t j, int n, auto flag) __attribute__((always_inline)) {
+    constexpr bool kFull = decltype(flag)::kFull;
+    const T* c = coefficients + j;
+    const Vec<T> mean = load_lanes<kFull>(c + kMean * s.columns, n), scale = load_lanes<kFull>(c + kScale * s.columns, n),
+                 shift = load_lanes<kFull>(c + kShift * s.columns, n);
+    NN_UNROLL(4)
+    for (int r = 0; r < decltype(rows)::kRows; ++r) {
+      Vec<T> v = fma(load_lanes<kFull>(x + at + r * row, n) - mean, scale, shift);
+      if constexpr (residual) v = v + load_lanes<kFull>(other + at + r * row, n);
+      store_result<kFull>(s, y + at + r * row, max(low, v), n);
+    }
+  });
 }
 
 template <class Item>
@@ -135,19 +164,10 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
   } else if (phase == 1) {
     combine_moments<Item>(s, begin * s.chunk_channels, smaller(end * s.chunk_channels, s.channels), args);
   } else {
-    Item* y = static_cast<Item*>(args.out[0]);
-    const T* coefficients = coefficients_of<T>(s, args.scratch);
-    const Vec<T> low = splat(static_cast<T>(s.low));  // max passes NaN and the sign of zero on
-    for_quads<T>(s, begin, end, [&](int64_t at, int64_t row, auto rows, int64_t j, int n, auto flag) __attribute__((always_inline)) {
-      constexpr bool kFull = decltype(flag)::kFull;
-      const T* c = coefficients + j;
-      const Vec<T> mean = load_lanes<kFull>(c + kMean * s.columns, n), scale = load_lanes<kFull>(c + kScale * s.columns, n),
-                   shift = load_lanes<kFull>(c + kShift * s.columns, n);
-      NN_UNROLL(4)
-      for (int r = 0; r < decltype(rows)::kRows; ++r) {
-        store_result<kFull>(s, y + at + r * row, max(low, fma(load_lanes<kFull>(x + at + r * row, n) - mean, scale, shift)), n);
-      }
-    });
+    if constexpr (sizeof(Item) == sizeof(float)) {
+      if (s.residual) return normalize<true, Item>(s, begin, end, args);
+    }
+    normalize<false, Item>(s, begin, end, args);
   }
 }
 
@@ -171,6 +191,20 @@ void prepare_batch_norm(Prepare& p) {
   const bool relu = strcmp(activation, "relu") == 0;
   if (!relu && strcmp(activation, "none") != 0) p.fail("activation must be 'none' or 'relu', got '%s'", activation);
   s->low = relu ? 0 : -__builtin_inf();
+  s->residual = p.get_int("residual", 0) != 0;
+  s->coefficients = p.num_outputs() > 3;
+  if ((s->residual || s->coefficients) && x.dtype != DType::kFloat32) {
+    p.fail("a residual, and scale and shift as outputs, are for float32 only, got %s", dtype_name(x.dtype));
+  }
+  if (s->residual) {
+    if (p.num_inputs() < 4) p.fail("residual=1 needs a fourth input, got %d", p.num_inputs());
+    check_like(p, p.input(3), x, "the residual");
+  }
+  if (s->coefficients) {
+    if (p.num_outputs() < 5) p.fail("scale and shift are two outputs more, 5 in all, got %d", p.num_outputs());
+    check_channels(p, p.output(3), x, "scale");
+    check_channels(p, p.output(4), x, "shift");
+  }
 }
 
 NN_KERNEL("batch_norm", prepare_batch_norm);

@@ -126,10 +126,12 @@ TEST(batch_norm_with_relu_is_relu_of_batch_norm) {
       zeros += cut[0].at<float>(i) == 0;
     }
     EXPECT(zeros > 0 && zeros < x.size());
+    const auto all = run_every_way("batch_norm", {x, gamma, beta}, {spec, per_channel, per_channel, per_channel, per_channel}, relu);
+    for (int64_t i = 0; i < x.size(); ++i) EXPECT_EQ(all[0].at<float>(i), cut[0].at<float>(i));
     const Buffer dy = random_buffer(spec, 4), masked(spec);
     for (int64_t i = 0; i < x.size(); ++i) masked.at<float>(i) = cut[0].at<float>(i) > 0 ? dy.at<float>(i) : 0;
     const auto expected = run_kernel("batch_norm_grad", {x, masked, gamma, plain[1], plain[2]}, outputs, kAttributes);
-    const auto got = run_every_way("batch_norm_grad", {x, dy, gamma, plain[1], plain[2], cut[0]}, outputs, kAttributes);
+    const auto got = run_every_way("batch_norm_grad", {x, dy, gamma, plain[1], plain[2], all[3], all[4]}, outputs, kAttributes);
     for (int k = 0; k < 3; ++k) {
       for (int64_t i = 0; i < got[k].size(); ++i) EXPECT_EQ(got[k].at<float>(i), expected[k].at<float>(i));
     }
@@ -138,6 +140,32 @@ TEST(batch_norm_with_relu_is_relu_of_batch_norm) {
   Attributes tanh = kAttributes;
   tanh["activation"] = std::string("tanh");
   EXPECT_THROWS(run_kernel("batch_norm", {x, c, c}, {x.spec(), c.spec(), c.spec()}, tanh), std::invalid_argument, "activation must be");
+}
+
+TEST(batch_norm_adds_a_residual_before_relu) {
+  for (const auto& [rows, channels] : {std::pair<int64_t, int64_t>{31, 3}, {130, 40}, {5003, 64}}) {
+    const Spec spec = make_spec({rows, channels}), per_channel = make_spec({channels});
+    const Buffer x = random_buffer(spec, 1), gamma = random_buffer(per_channel, 2, -1, 2), beta = random_buffer(per_channel, 3);
+    const Buffer other = random_buffer(spec, 5);
+    const std::vector<Spec> outputs = {spec, per_channel, per_channel};
+    const auto plain = run_kernel("batch_norm", {x, gamma, beta}, outputs, kAttributes);
+    for (const char* activation : {"none", "relu"}) {
+      Attributes attributes = kAttributes;
+      attributes["activation"] = std::string(activation);
+      attributes["residual"] = int64_t{1};
+      const auto got = run_every_way("batch_norm", {x, gamma, beta, other}, outputs, attributes);
+      for (int64_t i = 0; i < x.size(); ++i) {
+        const float sum = plain[0].at<float>(i) + other.at<float>(i);
+        EXPECT_EQ(got[0].at<float>(i), activation[0] == 'r' ? std::max(sum, 0.0f) : sum);
+      }
+    }
+  }
+  const Buffer x = random_buffer({4, 3}), c = random_buffer({3}), wide = random_buffer({4, 4});
+  Attributes attributes = kAttributes;
+  attributes["residual"] = int64_t{1};
+  const std::vector<Spec> outputs = {x.spec(), c.spec(), c.spec()};
+  EXPECT_THROWS(run_kernel("batch_norm", {x, c, c}, outputs, attributes), std::invalid_argument, "needs a fourth input");
+  EXPECT_THROWS(run_kernel("batch_norm", {x, c, c, wide}, outputs, attributes), std::invalid_argument, "the residual must have the shape");
 }
 
 TEST(batch_norm_is_stable_far_from_zero) {

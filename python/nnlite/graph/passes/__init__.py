@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nnlite.graph.ir import Graph
-from nnlite.graph.passes.batch_norm import fold_scales, fuse_relu
+from nnlite.graph.passes.batch_norm import fold_scales, fuse_sum_and_relu
 from nnlite.graph.passes.clipping import scale_in_update
 from nnlite.graph.passes.control import join_pads, open_control
 from nnlite.graph.passes.epilogue import fuse_epilogues
@@ -20,7 +20,7 @@ def optimize(graph: Graph) -> Graph:
     graph = open_control(graph, _optimize_body)
     graph = read_before_broadcast(graph)
     graph = relu_before_pool_grad(graph)
-    graph = fuse_relu(graph)
+    graph = fuse_sum_and_relu(graph)
     graph = fold_scales(graph)
     graph = scale_in_update(graph)
     graph = sink_reshapes(graph)

@@ -1,8 +1,9 @@
-"""fold_scales: in inference the scale and shift of a normalization move into the weights before it; fuse_relu: in training relu joins batch_norm.
+"""fold_scales: in inference the scale and shift of a normalization move into the weights before it; fuse_sum_and_relu: in training the sum of a
+residual block and relu join batch_norm.
 
 Folding: `product(x, w) * factor + shift`, all of w, factor and shift weights, is `product(x, w * factor) + shift`, and what depends on weights
-alone leaves the hot path. In training batch_norm and relu read their map twice and write it once (statistics; normalize and relu), and the gradient
-takes relu's mask itself: it reads three maps twice and writes one.
+alone leaves the hot path. In training batch_norm with a residual and relu reads its map twice and writes once (statistics; normalize, add and relu),
+and the gradient finds relu's mask from x, with the very scale and shift of the forward pass: it reads two maps twice and writes one.
 """
 
 from __future__ import annotations
@@ -132,43 +133,73 @@ def _fold(graph: Graph, nodes, position: int, positions, bias, factor, shift) ->
     return steps
 
 
-def fuse_relu(graph: Graph) -> Graph:
-    """relu after batch_norm becomes its `activation`; relu's mask before batch_norm_grad becomes its sixth input."""
+def fuse_sum_and_relu(graph: Graph) -> Graph:
+    """A sum and relu after batch_norm become its `residual` and `activation`; relu's mask before batch_norm_grad, its inputs scale and shift."""
     uses = use_positions(graph)
     made_by = producers(graph)
     nodes = list(graph.nodes)
-    for step in graph.nodes:
+    cut: dict[int, int] = {}  # relu of a normalized map -> position of its batch_norm
+    for position, step in enumerate(graph.nodes):
         if step.op.name == "batch_norm":
-            _fuse_forward(graph, nodes, uses, made_by, step)
-        elif step.op.name == "batch_norm_grad" and len(step.inputs) == 5 and graph.specs[step.inputs[0]].dtype == "float32":
-            _fuse_backward(graph, nodes, made_by, step)
+            _fuse_forward(graph, nodes, uses, made_by, cut, position)
+        elif step.op.name == "batch_norm_grad" and graph.specs[step.inputs[0]].dtype == "float32":
+            _fuse_backward(graph, nodes, uses, made_by, cut, position)
     graph.nodes = [step for step in nodes if step is not None]
     return remove_dead(graph)
 
 
-def _fuse_forward(graph: Graph, nodes, uses, made_by, step: Step) -> None:
-    readers = uses[step.outputs[0]]
-    if len(readers) != 1 or readers[0] == END or graph.nodes[readers[0]].op.traits.elementwise != "relu":
-        return
-    relu = graph.nodes[readers[0]]
-    nodes[readers[0]] = None
-    outputs = (relu.outputs[0], *step.outputs[1:])
-    nodes[made_by[step.outputs[0]]] = Step(step.op, step.inputs, outputs, {**step.attributes, "activation": "relu"}, step.scope)
+def _sole_reader(nodes, uses, value: int, opcode: str) -> int | None:
+    """Position of the only step that reads `value`, if it is an elementwise `opcode`."""
+    readers = uses[value]
+    if len(readers) != 1 or readers[0] == END or nodes[readers[0]].op.traits.elementwise != opcode:
+        return None
+    return readers[0]
 
 
-def _fuse_backward(graph: Graph, nodes, made_by, step: Step) -> None:
-    if step.inputs[1] not in made_by:
+def _fuse_forward(graph: Graph, nodes, uses, made_by, cut, position: int) -> None:
+    step = graph.nodes[position]
+    inputs, attributes, normalized = step.inputs, dict(step.attributes), step.outputs[0]
+    reader = _sole_reader(graph.nodes, uses, normalized, "add")
+    other = None if reader is None else _residual(graph, made_by, graph.nodes[reader], normalized, position)
+    if other is not None:
+        nodes[reader] = None
+        inputs, attributes["residual"] = (*inputs, other), 1
+        normalized = graph.nodes[reader].outputs[0]
+    reader = _sole_reader(graph.nodes, uses, normalized, "relu")
+    if reader is not None:
+        nodes[reader] = None
+        attributes["activation"] = "relu"
+        normalized = graph.nodes[reader].outputs[0]
+        if other is None:
+            cut[normalized] = position
+    nodes[position] = Step(step.op, inputs, (normalized, *step.outputs[1:]), attributes, step.scope)
+
+
+def _residual(graph: Graph, made_by, add: Step, normalized: int, position: int) -> int | None:
+    """What is added to a normalized map of the same shape, if it is ready when that map is made."""
+    other = add.inputs[1] if add.inputs[0] == normalized else add.inputs[0]
+    spec = graph.specs[normalized]
+    return other if spec.dtype == "float32" and graph.specs[other] == spec and made_by.get(other, -1) < position else None
+
+
+def _fuse_backward(graph: Graph, nodes, uses, made_by, cut, position: int) -> None:
+    step = graph.nodes[position]
+    if step.inputs[1] not in made_by or len(uses[step.inputs[1]]) != 1:  # read elsewhere too, the masked gradient is made anyway
         return
     where = graph.nodes[made_by[step.inputs[1]]]
     if where.op.traits.elementwise != "where" or where.inputs[0] not in made_by or not _is_zero(graph, where.inputs[2]):
         return
     positive = graph.nodes[made_by[where.inputs[0]]]
-    whole = graph.specs[step.inputs[0]]
-    fits = positive.op.traits.elementwise == "greater" and _is_zero(graph, positive.inputs[1])
-    if not fits or graph.specs[positive.inputs[0]] != whole or graph.specs[where.inputs[1]] != whole:
+    if positive.op.traits.elementwise != "greater" or positive.inputs[0] not in cut or not _is_zero(graph, positive.inputs[1]):
         return
-    inputs = (step.inputs[0], where.inputs[1], *step.inputs[2:], positive.inputs[0])
-    nodes[made_by[step.outputs[0]]] = Step(step.op, inputs, step.outputs, step.attributes, step.scope)
+    forward = nodes[cut[positive.inputs[0]]]
+    if forward.inputs[0] != step.inputs[0] or forward.outputs[1:3] != step.inputs[3:5] or graph.specs[where.inputs[1]] != graph.specs[step.inputs[0]]:
+        return
+    if len(forward.outputs) == 3:
+        channels = graph.specs[forward.outputs[1]]
+        forward.outputs = (*forward.outputs, graph.new_value(channels), graph.new_value(channels))
+    inputs = (step.inputs[0], where.inputs[1], *step.inputs[2:], *forward.outputs[3:])
+    nodes[position] = Step(step.op, inputs, step.outputs, step.attributes, step.scope)
 
 
 def _is_zero(graph: Graph, value: int) -> bool:
