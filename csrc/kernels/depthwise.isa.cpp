@@ -28,6 +28,7 @@ constexpr bool kSlidesMapped = true;
 constexpr bool kSlidesMapped = false;  // the channels' places would need the registers of weights
 #endif
 constexpr int kSlidingCols = 4;
+constexpr bool kStreams = kSlidesMapped;  // a register is a line of cache
 template <class T>
 constexpr bool kHasSliding = kSlidingRows > 0 && sizeof(T) == sizeof(float);
 
@@ -45,6 +46,8 @@ struct Tile {
   int64_t begin, end;  // filters
   const int32_t* map;  // channel of every filter, null when they are the same
   int64_t depth, weight_depth;  // with a map: channels that every filter reads, elements between their weights
+  bool fetches;      // sliding tiles fetch what the ones below read first
+  bool past_caches;  // and write whole, aligned registers past the caches
 };
 
 // Bias and relu for all sums at once: a branch for each would let the compiler compute them one after the other, with too many registers.
@@ -92,6 +95,17 @@ void run_plain_tile(const Tile<T>& tile) {
   for_lanes<T, kMapped>(tile.begin, tile.end, tile.map, [&](const auto& lanes) NN_LAMBDA_INLINE { plain_lanes<T, kPixels>(tile, lanes); });
 }
 
+// Brings the pixels that the sliding tile below is the first to read into the second cache.
+template <class T, int kRows, int kCols, int kStride>
+NN_INLINE void fetch_below(const Tile<T>& tile, int64_t c) {
+  const T* below = tile.in + (kStride * (kRows - 1) + 3) * tile.tap_row + c;
+#pragma GCC unroll 4
+  for (int y = 0; y < kStride * kRows; ++y, below += tile.tap_row) {
+#pragma GCC unroll 8
+    for (int x = 0; x < kStride * kCols; ++x) prefetch_l2(below + x * tile.tap_col);
+  }
+}
+
 // 3 x 3 neighbouring taps at stride kStride: kRows x kCols outputs from one load of each pixel they see.
 template <class T, int kRows, int kCols, int kStride, Access kAccess>
 NN_INLINE void sliding_lanes(const Tile<T>& tile, const Lanes<T, kAccess>& lanes) {
@@ -99,8 +113,11 @@ NN_INLINE void sliding_lanes(const Tile<T>& tile, const Lanes<T, kAccess>& lanes
 #pragma GCC unroll 2
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
-    for (int j = 0; j < kCols; ++j) prefetch_write(tile.out + i * tile.row_out + j * tile.pixel_out + lanes.c);
+    for (int j = 0; j < kCols; ++j) {
+      if (!kStreams || !tile.past_caches) prefetch_write(tile.out + i * tile.row_out + j * tile.pixel_out + lanes.c);
+    }
   }
+  if (kAccess != Access::kMapped && tile.fetches) fetch_below<T, kRows, kCols, kStride>(tile, lanes.c);
 #pragma GCC unroll 8
   for (int i = 0; i < kRows * kCols; ++i) acc[i] = Reg<T>::zero();
   for (int64_t d = 0; d < (kAccess == Access::kMapped ? tile.depth : 1); ++d) {
@@ -127,6 +144,14 @@ NN_INLINE void sliding_lanes(const Tile<T>& tile, const Lanes<T, kAccess>& lanes
     }
   }
   finish(tile, lanes, acc);
+  if (kStreams && kAccess != Access::kMapped && tile.past_caches) {
+#pragma GCC unroll 2
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+      for (int j = 0; j < kCols; ++j) native::stream(tile.out + i * tile.row_out + j * tile.pixel_out + lanes.c, acc[i * kCols + j].r);
+    }
+    return;
+  }
 #pragma GCC unroll 2
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
@@ -225,7 +250,7 @@ template <class T>
 void run_sliding(const DenseConv& conv, const Rectangle& part, const T* in, T* out, Tile<T> tile) {
   tile.pixel_out = conv.col_out;
   tile.row_out = conv.row_out;
-  const bool stride_2 = conv.col_in != conv.tap_col;
+  const int64_t stride = conv.col_in == conv.tap_col ? 1 : 2;
   const int64_t cols = part.col_end - part.col_begin, tiles = (cols + kSlidingCols - 1) / kSlidingCols;
   const int64_t begin = tile.begin, end = tile.end;
   for (int64_t h = part.row_begin, rows; h < part.row_end; h += rows) {
@@ -236,7 +261,7 @@ void run_sliding(const DenseConv& conv, const Rectangle& part, const T* in, T* o
         const int64_t first = cols * t / tiles, count = cols * (t + 1) / tiles - first;
         tile.in = in + h * conv.row_in + (part.col_begin + first) * conv.col_in;
         tile.out = out + h * conv.row_out + (part.col_begin + first) * conv.col_out;
-        find_sliding_tile(in, rows, count, stride_2, tile.map)(tile);
+        find_sliding_tile(in, rows, count, stride == 2, tile.map)(tile);
       }
     }
   }
@@ -283,6 +308,8 @@ void run_block(const DepthwisePlan& plan, const DenseConv& conv, const Rectangle
   tile.map = plan.channel_of;
   tile.depth = plan.map_depth;
   tile.weight_depth = plan.weight_depth;
+  tile.fetches = plan.fetches;
+  tile.past_caches = plan.past_caches && reinterpret_cast<uintptr_t>(out) % 64 == 0;
   for (int64_t y = 0; y < conv.row_segment_count; ++y) {
     const ConvSegment& row = conv.row_segments[y];
     const int64_t row_end = smaller(block.row_end, row.end);
@@ -294,6 +321,7 @@ void run_block(const DepthwisePlan& plan, const DenseConv& conv, const Rectangle
       }
     }
   }
+  if (tile.past_caches) stream_fence();
 }
 
 // Rows [first, last) of every phase of one image, filters [begin, end).

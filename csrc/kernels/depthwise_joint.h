@@ -10,8 +10,8 @@ namespace nnlite::NN_ISA {
 namespace depthwise {
 namespace {
 
-constexpr int64_t kChannelBlock = 64;  // channels that a row of tiles works on at once: what they read stays in the first cache
-constexpr int64_t kJointPixels = 8;    // pixels of dy of a joint tile
+constexpr int64_t kChannelBlock = 256;  // channels that a row of tiles works on at once: their weights stay in the first cache
+constexpr int64_t kJointPixels = 64;   // pixels of dy of a joint tile
 
 // Pixels of the result that see the same taps.
 struct Rectangle {
@@ -34,11 +34,19 @@ NN_INLINE Reg<float> add_product(Reg<float> sum, Reg<float> x, Reg<float> w) {
 }
 
 // Along an axis, one of the two outputs gets the taps 2 and 0 of both inputs, the other one tap 1 of one of them: with odd padding the first output
-// that of the first input, else the second output that of the second input. At an edge that input is the only one there is.
-template <bool kOddRow, bool kOddCol, bool kRowEdge, bool kColEdge>
+// that of the first input, else the second output that of the second input. At an edge that input is the only one there is. kPastCaches: dx is made
+// of whole, aligned registers of one line of cache each, and written past the caches.
+template <bool kOddRow, bool kOddCol, bool kRowEdge, bool kColEdge, bool kPastCaches = false>
 __attribute__((noinline)) void run_joint_tile(const JointTile& tile) {
   constexpr bool kTop = !kRowEdge || kOddRow, kBottom = !kRowEdge || !kOddRow, kLeft = !kColEdge || kOddCol, kRight = !kColEdge || !kOddCol;
   const auto run = [&](const auto& lanes) NN_LAMBDA_INLINE {
+    const auto put = [&](float* p, Reg<float> v) NN_LAMBDA_INLINE {
+      if constexpr (kPastCaches) {
+        native::stream(p + lanes.c, v.r);
+      } else {
+        lanes.put(p, v);
+      }
+    };
     Reg<float> w[3][3];
 #pragma GCC unroll 3
     for (int r = 0; r < 3; ++r) {
@@ -50,21 +58,23 @@ __attribute__((noinline)) void run_joint_tile(const JointTile& tile) {
     const int64_t dy_col = tile.dy_col, dx_col = tile.dx_col;
     const float *top = tile.dy, *bottom = top + tile.dy_row;
     float *twice = tile.dx + kFar * tile.dx_row, *once = tile.dx + (1 - kFar) * tile.dx_row;
+    Reg<float> a = kTop && kLeft ? lanes.own(top) : zero, c = kBottom && kLeft ? lanes.own(bottom) : zero;
 #pragma GCC unroll 1
     for (int64_t n = tile.pixels; n > 0; --n) {
-      const Reg<float> a = kTop && kLeft ? lanes.own(top) : zero, b = kTop && kRight ? lanes.own(top + dy_col) : zero;
-      const Reg<float> c = kBottom && kLeft ? lanes.own(bottom) : zero, d = kBottom && kRight ? lanes.own(bottom + dy_col) : zero;
+      const Reg<float> b = kTop && kRight ? lanes.own(top + dy_col) : zero, d = kBottom && kRight ? lanes.own(bottom + dy_col) : zero;
       const Reg<float> first = add_product<kTop && kRight>(add_product<kTop && kLeft>(zero, a, w[2][2]), b, w[2][0]);
-      lanes.put(twice + kFarCol * dx_col, add_product<kBottom && kRight>(add_product<kBottom && kLeft>(first, c, w[0][2]), d, w[0][0]));
+      put(twice + kFarCol * dx_col, add_product<kBottom && kRight>(add_product<kBottom && kLeft>(first, c, w[0][2]), d, w[0][0]));
       const Reg<float> second = add_product<kTop>(zero, kOddCol ? a : b, w[2][1]);
-      lanes.put(twice + (1 - kFarCol) * dx_col, add_product<kBottom>(second, kOddCol ? c : d, w[0][1]));
+      put(twice + (1 - kFarCol) * dx_col, add_product<kBottom>(second, kOddCol ? c : d, w[0][1]));
       const Reg<float> left = kOddRow ? a : c, right = kOddRow ? b : d;
-      lanes.put(once + kFarCol * dx_col, add_product<kRight>(add_product<kLeft>(zero, left, w[1][2]), right, w[1][0]));
-      lanes.put(once + (1 - kFarCol) * dx_col, fma(kOddCol ? left : right, w[1][1], zero));
+      put(once + kFarCol * dx_col, add_product<kRight>(add_product<kLeft>(zero, left, w[1][2]), right, w[1][0]));
+      put(once + (1 - kFarCol) * dx_col, fma(kOddCol ? left : right, w[1][1], zero));
       top += dy_col;
       bottom += dy_col;
       twice += 2 * dx_col;
       once += 2 * dx_col;
+      a = b;
+      c = d;
     }
   };
   for_lanes<float, false>(tile.begin, tile.end, nullptr, run);
@@ -72,19 +82,27 @@ __attribute__((noinline)) void run_joint_tile(const JointTile& tile) {
 
 using JointFunction = void (*)(const JointTile& tile);
 template <bool kOddRow, bool kOddCol>
-JointFunction find_joint_edge(bool row_edge, bool col_edge) {
+JointFunction find_joint_edge(bool row_edge, bool col_edge, [[maybe_unused]] bool past_caches) {
+#if defined(NN_COMPILE_AVX512)
+  if (past_caches && !row_edge && !col_edge) return run_joint_tile<kOddRow, kOddCol, false, false, true>;
+#endif
   if (row_edge) return col_edge ? run_joint_tile<kOddRow, kOddCol, true, true> : run_joint_tile<kOddRow, kOddCol, true, false>;
   return col_edge ? run_joint_tile<kOddRow, kOddCol, false, true> : run_joint_tile<kOddRow, kOddCol, false, false>;
 }
-JointFunction find_joint_tile(const JointPhases& joint, bool row_edge, bool col_edge) {
-  if (joint.rows.odd) return joint.cols.odd ? find_joint_edge<true, true>(row_edge, col_edge) : find_joint_edge<true, false>(row_edge, col_edge);
-  return joint.cols.odd ? find_joint_edge<false, true>(row_edge, col_edge) : find_joint_edge<false, false>(row_edge, col_edge);
+template <bool kOddRow>
+JointFunction find_joint_cols(bool odd, bool row_edge, bool col_edge, bool past_caches) {
+  return odd ? find_joint_edge<kOddRow, true>(row_edge, col_edge, past_caches) : find_joint_edge<kOddRow, false>(row_edge, col_edge, past_caches);
+}
+JointFunction find_joint_tile(const JointPhases& joint, bool row_edge, bool col_edge, bool past_caches) {
+  const bool odd = joint.cols.odd;
+  return joint.rows.odd ? find_joint_cols<true>(odd, row_edge, col_edge, past_caches) : find_joint_cols<false>(odd, row_edge, col_edge, past_caches);
 }
 
 // Pixels of all four phases; `block` counts pairs of rows and columns of dx.
 void run_joint(const DepthwisePlan& plan, const Rectangle& block, int64_t begin, int64_t end, const float* dy, const float* weights, float* dx) {
   const DenseConv& conv = plan.convs[0];
   const JointPhases& joint = plan.joint;
+  const bool past_caches = plan.past_caches && reinterpret_cast<uintptr_t>(dx) % 64 == 0;
   JointTile tile = {};
   tile.dy_col = conv.col_in;
   tile.dy_row = conv.row_in;
@@ -102,10 +120,11 @@ void run_joint(const DepthwisePlan& plan, const Rectangle& block, int64_t begin,
         tile.pixels = edge ? 1 : smaller(kJointPixels, end_col - w);
         tile.dy = dy + (h + joint.rows.shift) * tile.dy_row + (w + joint.cols.shift) * tile.dy_col;
         tile.dx = dx + 2 * (h * tile.dx_row + w * tile.dx_col);
-        find_joint_tile(joint, h == joint.rows.edge, edge)(tile);
+        find_joint_tile(joint, h == joint.rows.edge, edge, past_caches)(tile);
       }
     }
   }
+  if (past_caches) stream_fence();
 }
 #else
 void run_joint(const DepthwisePlan&, const Rectangle&, int64_t, int64_t, const float*, const float*, float*) {}

@@ -40,6 +40,7 @@ struct Tile {
   int64_t dw_row, dw_col;
   int64_t begin, end;  // filters
   const int32_t* map;  // channel of every filter, null when they are the same
+  bool fetches;        // sliding tiles fetch the rows that follow
 };
 
 template <class T, int kRows, int kCols, Access kAccess>
@@ -142,16 +143,47 @@ NN_INLINE void meet(const Tile<float>& tile, const Lanes<float, kAccess>& lanes,
   }
 }
 
+// What the next block of rows is the first to read, at the place of these kRows rows of dy. Every pass of a register over a row brings a part of it
+// into the second cache, in lines one after the other: one for each of its pixels of dy, kStride for those of x.
+struct Following {
+  const float *x, *dy;  // null: nothing is fetched
+};
+template <int kStride, Access kAccess>
+NN_INLINE Following find_following(const Tile<float>& tile, const Lanes<float, kAccess>& lanes, const float* x, const float* dy) {
+  if (kAccess == Access::kMapped || !tile.fetches) return {nullptr, nullptr};
+  const int64_t lines = (lanes.c - tile.begin) / Reg<float>::kLanes * tile.cols * Reg<float>::kLanes;
+  return {x + tile.rows * tile.x_row + (3 - kStride) * tile.tap_row + kStride * lines, dy + tile.rows * tile.dy_row + lines};
+}
+template <int kRows, int kStride, int kPixels>
+NN_INLINE void fetch(const Tile<float>& tile, Following& from) {
+  constexpr int kLine = Reg<float>::kLanes;
+  if (from.x == nullptr) return;
+#pragma GCC unroll 4
+  for (int r = 0; r < kStride * kRows; ++r) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kStride * kPixels; ++i) prefetch_l2(from.x + r * tile.tap_row + i * kLine);
+  }
+#pragma GCC unroll 2
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 3
+    for (int i = 0; i < kPixels; ++i) prefetch_l2(from.dy + r * tile.dy_row + i * kLine);
+  }
+  from.x += kStride * kPixels * kLine;
+  from.dy += kPixels * kLine;
+}
+
 // One step along kRows rows of dy: kStride columns of the window enter.
 template <int kRows, int kStride, Access kAccess>
 NN_INLINE void slide_rows(const Tile<float>& tile, const Lanes<float, kAccess>& lanes, const float* x, const float* dy, Reg<float> (&acc)[3][3]) {
   constexpr int kRowsIn = kWindow<kRows, kStride>;
   Reg<float> a[kRowsIn], b[kRowsIn], d[kRowsIn];
   const int64_t step = tile.tap_col, dy_step = tile.dy_col;
+  Following following = find_following<kStride>(tile, lanes, x, dy);
   enter(tile, lanes, x, a);
   int64_t left = tile.cols;
   if (kStride == 2) {
     for (; left >= 2; left -= 2) {
+      fetch<kRows, 2, 2>(tile, following);
       enter(tile, lanes, x + step, b);
       enter(tile, lanes, x + 2 * step, d);
       meet<kRows, kStride>(tile, lanes, dy, a, b, d, acc);
@@ -169,6 +201,7 @@ NN_INLINE void slide_rows(const Tile<float>& tile, const Lanes<float, kAccess>& 
   enter(tile, lanes, x + step, b);
   x += 2 * step;
   for (; left >= 3; left -= 3) {
+    fetch<kRows, 1, 3>(tile, following);
     enter(tile, lanes, x, d);
     meet<kRows, kStride>(tile, lanes, dy, a, b, d, acc);
     enter(tile, lanes, x + step, a);
@@ -240,6 +273,7 @@ void add_rectangle(const DepthwiseGradPlan& plan, const PixelBlock& block, const
   tile.dy_row = g.cols.out * g.filters;
   tile.dy_image = g.rows.out * tile.dy_row;
   tile.images = block.image_end - block.image_begin;
+  tile.fetches = plan.fetches && tile.images == 1;
   tile.rows = block.row_end - block.row_begin;
   tile.cols = col.end - col.begin;
   tile.dy = dy + block.image_begin * tile.dy_image + block.row_begin * tile.dy_row + col.begin * tile.dy_col;
@@ -276,7 +310,7 @@ void add_pixels(const DepthwiseGradPlan& plan, int64_t row, int64_t row_end, int
     if (top == 0 && row_end - row >= height && 2 * image_pixels <= plan.block_pixels) {
       block.image_end = image + smaller((row_end - row) / height, plan.block_pixels / image_pixels);
     } else {
-      block.row_end = smaller(smaller(height, top + row_end - row), top + larger(plan.block_pixels / g.cols.out, 1));
+      block.row_end = smaller(smaller(height, top + row_end - row), top + larger(plan.block_pixels / g.cols.out / 2 * 2, 2));
     }
     row += (block.image_end - block.image_begin) * (block.row_end - block.row_begin);
     for (int64_t i = 0; i < plan.row_segment_count; ++i) {

@@ -22,6 +22,8 @@ constexpr int64_t kGradRows = 8;
 constexpr int64_t kChunkWork = 600000;
 constexpr int64_t kMostChunks = 48;
 constexpr int64_t kChunkRows = 8;
+// Images of this size on are fetched before they are needed, results of this size on written past the caches.
+constexpr size_t kFetchedBytes = 4 << 20, kPastCachesBytes = 16 << 20;
 // Bytes of an input gradient for all filters that are finished together.
 constexpr int64_t kBandBytes = 128 * 1024;
 
@@ -109,6 +111,14 @@ void place_group_weights(Prepare& prepare, DepthwisePlan* plan, const ConvGeomet
   prepare.add_phase(plan->kernel_taps);
 }
 
+// What is larger than the caches. Activations read again what was just stored.
+void meet_memory(const Prepare& prepare, DepthwisePlan* plan) {
+  const bool plain = plan->channel_of == nullptr && plan->multiplier == 1 && plan->dtype == DType::kFloat32;
+  plan->fetches = plain && prepare.input(0).bytes() >= kFetchedBytes;
+  plan->past_caches = plain && plan->filters % 16 == 0 && prepare.output(0).bytes() >= kPastCachesBytes &&
+                      (plan->activation == Activation::kNone || plan->activation == Activation::kRelu);
+}
+
 DepthwisePlan* plan_forward(Prepare& prepare, const ConvGeometry& g, GroupWeights weights) {
   ConvSegment* room;
   DepthwisePlan* plan = new_plan(prepare, g, 1, max_segments(g.rows) + max_segments(g.cols), &room);
@@ -125,6 +135,7 @@ DepthwisePlan* plan_forward(Prepare& prepare, const ConvGeometry& g, GroupWeight
   conv->image_out = g.rows.out * conv->row_out;
   conv->weight_col = plan->map_depth * g.filters;
   conv->weight_row = g.cols.taps * conv->weight_col;
+  meet_memory(prepare, plan);
   place_group_weights(prepare, plan, g, weights);
   cut_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * plan->map_depth * g.rows.taps * g.cols.taps, false);
   return plan;
@@ -159,8 +170,10 @@ DepthwisePlan* plan_input_grad(Prepare& prepare, const ConvGeometry& g, GroupWei
   const auto joins = [](const ConvAxis& axis) { return axis.taps == 3 && axis.stride == 2 && axis.dilation == 1 && axis.in > 1; };
   plan->has_joint = g.groups == 1 && g.dtype == DType::kFloat32 && joins(g.rows) && joins(g.cols);
   if (plan->has_joint) plan->joint = {joint_axis(g.rows), joint_axis(g.cols)};
+  meet_memory(prepare, plan);
   const int64_t row_bytes = max<int64_t>(g.rows.stride * g.cols.in * g.filters * static_cast<int64_t>(dtype_size(g.dtype)), 1);
-  plan->band_rows = max<int64_t>(kBandBytes / row_bytes, 1);
+  const bool at_once = plan->conv_count == 1 && plan->multiplier == 1;
+  plan->band_rows = max<int64_t>(at_once ? plan->convs[0].out_rows : kBandBytes / row_bytes, 1);
   if (plan->multiplier > 1) prepare.need_thread_scratch(plan->band_rows * row_bytes);
   place_group_weights(prepare, plan, g, weights);
   cut_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * plan->map_depth * g.rows.taps * g.cols.taps, plan->multiplier > 1);
@@ -187,6 +200,7 @@ DepthwiseGradPlan* plan_kernel_grad(Prepare& prepare, const ConvGeometry& g) {
   const int64_t wanted = max<int64_t>(min(work / kGradWork, kMostPartials), 1);
   plan->pixel_blocks = max<int64_t>(min(wanted, rows / kGradRows), 1);
   plan->panel_blocks = min(plan->panels, ceil_div(wanted, plan->pixel_blocks));
+  plan->fetches = plan->channel_of == nullptr && plan->panel_blocks == 1 && prepare.input(0).bytes() >= kFetchedBytes;
   if (plan->pixel_blocks > 1) prepare.need_scratch(plan->pixel_blocks * plan->elements * dtype_size(g.dtype));
   prepare.add_phase(plan->panel_blocks * plan->pixel_blocks);
   if (plan->pixel_blocks > 1) prepare.add_phase(ceil_div(plan->elements, kSumElements));

@@ -28,9 +28,11 @@ struct DepthwisePlan : DensePlan {
   int64_t map_depth, weight_depth;
   GroupWeights group_weights;
   int64_t kernel_taps;
+  bool fetches;      // images too large for the caches: rows are fetched before tiles read them
+  bool past_caches;  // and what is written is not read before it has left them
   // Input gradients only.
   int64_t input_rows, input_cols, input_stride;  // of the image; stride of the rows
-  int64_t band_rows;                             // rows of every phase that are computed before the filters of a channel are added up
+  int64_t band_rows;                             // of every phase, before the next one and before the filters of a channel are added up
   bool has_joint;                                // 3 x 3 taps at stride 2
   JointPhases joint;
 };
@@ -47,6 +49,7 @@ struct DepthwiseGradPlan {
   ConvGeometry geometry;
   const int32_t* channel_of;  // as above
   int64_t map_depth;
+  bool fetches;          // images too large for the caches: a block is fetched while the one before is worked on
   int64_t elements;      // of dw
   int64_t block_pixels;  // pixels that stay in cache while all channels and taps pass over them
   int64_t panels, panel_blocks;  // of 64 filters

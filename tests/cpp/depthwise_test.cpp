@@ -48,6 +48,35 @@ TEST(depthwise_conv2d_cuts_large_work) {
   expect_all_close({1, 90, 90, 17, 17, 5, 5, 1, 1, 2, 2, 1, {4, 4, 4, 4}, DType::kFloat64}, 4);
 }
 
+// Images that are fetched ahead of their tiles.
+TEST(depthwise_conv2d_of_large_images) {
+  expect_all_close({1, 100, 170, 64, 64, 3, 3, 1, 1, 1, 1, 1, {1, 1, 1, 1}}, 5);
+  expect_all_close({2, 101, 87, 64, 64, 3, 3, 2, 2, 1, 1, 1, {1, 1, 0, 1}}, 6);
+  expect_all_close({33, 15, 22, 100, 100, 3, 3, 1, 1, 1, 1, 1, {1, 1, 1, 1}}, 7);
+}
+
+// Results that are written past the caches: the same bits as an image's alone, which are not.
+TEST(depthwise_conv2d_gives_large_batches_the_same_bits) {
+  for (const int64_t stride : {1, 2}) {
+    const ConvCase p = {2, 191, 190, 64, 64, 3, 3, stride, stride, 1, 1, 1, {1, 1, 0, 1}};
+    ConvCase one = p;
+    one.n = 1;
+    EXPECT(p.x().bytes() > 16 << 20 && one.x().bytes() < 16 << 20);
+    const Buffer x = random_buffer(p.x(), 1), dy = random_buffer(p.y(), 2), w = random_buffer(p.depthwise_kernel(), 3);
+    const Buffer y = run_every_way("depthwise_conv2d", {x, w}, {p.y()}, p.attributes())[0];
+    const Buffer dx = run_every_way("depthwise_conv2d_input_grad", {dy, w}, {p.x()}, p.attributes())[0];
+    for (int64_t n = 0; n < 2; ++n) {
+      Buffer image(one.x()), gradient(one.y());
+      std::memcpy(image.data(), x.as<char>() + n * one.x().bytes(), one.x().bytes());
+      std::memcpy(gradient.data(), dy.as<char>() + n * one.y().bytes(), one.y().bytes());
+      const Buffer y_alone = run_kernel("depthwise_conv2d", {image, w}, {one.y()}, one.attributes())[0];
+      const Buffer dx_alone = run_kernel("depthwise_conv2d_input_grad", {gradient, w}, {one.x()}, one.attributes())[0];
+      EXPECT(std::memcmp(y_alone.data(), y.as<char>() + n * one.y().bytes(), one.y().bytes()) == 0);
+      EXPECT(std::memcmp(dx_alone.data(), dx.as<char>() + n * one.x().bytes(), one.x().bytes()) == 0);
+    }
+  }
+}
+
 // 3 x 3 taps at stride 2 have tiles of their own, which treat even and odd padding and both ends of an axis differently.
 TEST(depthwise_conv2d_at_stride_2) {
   Chooser choose(10);
