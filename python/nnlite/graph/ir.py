@@ -108,7 +108,7 @@ class _Flattener:
         if found is not None:
             return found
         if tensor.data is None and tensor.variable is None:
-            raise RuntimeError(f"A traced {tensor.spec} tensor of another compiled function is used here. Pass it as an argument instead of capturing it.")
+            raise RuntimeError(f"A traced {tensor.spec} tensor of another compiled function, or of the body of a loop or branch, is used here. Pass it as an argument or return it instead of capturing it.")
         number = self.numbers[key] = self.graph.new_value(tensor.spec)
         if tensor.data is None:
             self.graph.variables[number] = tensor.variable
