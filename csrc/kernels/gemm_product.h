@@ -37,6 +37,11 @@ Block<T> find_rows(const MatmulPlan& plan, const Product<T>& product, int64_t co
   return {product.b + panel * kPanelColumns * plan.k + k * width + column % kPanelColumns, width};
 }
 
+// Narrow strips of wider rows share few sets of the first cache, which holds a copy of this many rows of B together with A's: with so many rows of A
+// to pass by, the copy pays. Blocks of k change no bit.
+constexpr bool kCopiesStrips = !kMaskB;
+constexpr int64_t kStripDepth = 256, kStripRows = 24;
+
 template <class T>
 Block<T> bring_block(const MatmulPlan& plan, const Product<T>& product, int64_t column, int64_t columns, int64_t k, int64_t depth) {
   constexpr int64_t kStrip = kStripColumns<T>;
@@ -46,7 +51,8 @@ Block<T> bring_block(const MatmulPlan& plan, const Product<T>& product, int64_t 
   }
   const Block<T> rows = find_rows(plan, product, column, k);
   const bool readable = kMaskB || plan.pack_first || plan.b_layout == MatrixB::kPacked || columns % Piece<T>::kLanes == 0;
-  if (!plan.copy_b && readable) return rows;
+  const bool near = !kCopiesStrips || product.last_row - product.first_row < kStripRows || rows.ld == kStrip;
+  if (!plan.copy_b && readable && near) return rows;
   pack_rows(rows.b, rows.ld, product.panel, kStrip, columns, depth);
   return {product.panel, kStrip};
 }
@@ -148,7 +154,7 @@ void run_product(const MatmulPlan& plan, const Product<T>& product) {
   if (plan.m == 1) return run_single_row(plan, product);
   // Rows of A that lie a multiple of 2 KiB apart share few sets of the first cache: use fewer of them at once.
   const bool conflict = plan.a_col == 1 && !plan.copy_a && plan.a_row * static_cast<int64_t>(sizeof(T)) % 2048 == 0;
-  const int64_t depth_step = plan.k_block;
+  const int64_t depth_step = kCopiesStrips ? smaller(plan.k_block, kStripDepth) : plan.k_block;
   int64_t k = 0;
   do {
     const int64_t depth = smaller(plan.k - k, depth_step);
