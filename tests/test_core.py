@@ -245,7 +245,7 @@ def test_plan_does_not_write_to_read_only_results():
     [
         ([("float32", (4,), "arena", 64)], [], "slot 0: 16 bytes at offset 64 do not fit in an arena of 64 bytes"),
         ([("float32", (4,), "arena", -16)], [], "do not fit"),
-        ([("float32", (4,), "stack", 0)], [], "kind of a slot must be 'arena', 'fixed', 'input' or 'output'; got 'stack'"),
+        ([("float32", (4,), "stack", 0)], [], "kind of a slot must be 'arena', 'fixed', 'input', 'output' or 'moving'; got 'stack'"),
         ([("float32", (4,), "fixed", np.zeros(5, "float32"))], [], r"slot 0: expected float32 \(4,\), got an array float32 \(5,\)"),
         ([("float32", (4,), "fixed", [1])], [], "slot 0: expected a C-contiguous array"),
         ([("float32", (4,), "input", 1), ("float32", (4,), "arena", 0)], [], "no slot is input 0, but there are slots for later ones"),
