@@ -44,7 +44,8 @@ std::vector<Case> cases() {
   const Layer layers[] = {{8, 56, 64, 64, 3, true},    {8, 28, 128, 128, 3, true}, {8, 14, 256, 256, 3, true}, {8, 7, 512, 512, 3, true},
                           {1, 56, 64, 64, 3, true},    {1, 14, 256, 256, 3, true}, {8, 28, 32, 64, 3, true},   {64, 13, 32, 64, 3, false},
                           {64, 5, 64, 64, 3, false},   {32, 32, 16, 16, 3, true},  {32, 16, 32, 32, 3, true},  {32, 8, 64, 64, 3, true},
-                          {8, 28, 32, 32, 5, true},    {8, 28, 64, 64, 5, true}};
+                          {8, 28, 32, 32, 5, true},    {8, 28, 64, 64, 5, true},   {4, 14, 256, 256, 3, true}, {2, 14, 512, 512, 3, true},
+                          {2, 28, 512, 512, 3, true},  {4, 7, 512, 512, 3, true}};
   std::vector<Case> list;
   for (const char* kernel : {"conv2d", "conv2d_input_grad", "conv2d_kernel_grad"}) {
     for (const Layer& layer : layers) {

@@ -154,24 +154,48 @@ void compute_chunk(const WinogradPlan& plan, int64_t chunk, const float* x, cons
   }
 }
 
-// Transforms the taps of one register of columns; tap t is read from w + t * tap_step, point e written to u + e * point_step.
+// Only whole lines are worth writing past the caches.
+constexpr bool kStreams = kLanes == 16;
+
+// The taps of one register of columns, of which `part` exist: tap t is read from w + t * tap_step, and what lies `ahead` brought near. Point e of the
+// transformed ones goes to u + e * point_step, past the caches if `streams`.
+struct KernelTaps {
+  const float* w;
+  int64_t tap_step, ahead;
+  int part;
+  float* u;
+  int64_t point_step;
+  bool streams;
+
+  NN_ALWAYS V tap(int64_t t) const {
+    prefetch_l2(w + t * tap_step + ahead);
+    return load_part(w + t * tap_step, part);
+  }
+  NN_ALWAYS void put(int64_t point, V v) const {
+    if (kStreams && streams) {
+      stream(u + point * point_step, v);
+    } else {
+      store(u + point * point_step, v);
+    }
+  }
+};
 template <int taps>
-NN_INLINE void transform_line_kernel(const float* w, int64_t tap_step, int part, float* u, int64_t point_step) {
+NN_INLINE void transform_line_kernel(const KernelTaps& kernel) {
   V t[taps], v[kSide];
 #pragma GCC unroll 5
-  for (int r = 0; r < taps; ++r) t[r] = load_part(w + r * tap_step, part);
+  for (int r = 0; r < taps; ++r) t[r] = kernel.tap(r);
   transform_weights(t, v);
 #pragma GCC unroll 6
-  for (int i = 0; i < kSide; ++i) store(u + i * point_step, v[i]);
+  for (int i = 0; i < kSide; ++i) kernel.put(i, v[i]);
 }
 template <int taps>
-NN_INLINE void transform_square_kernel(const float* w, int64_t tap_step, int part, float* u, int64_t point_step) {
+NN_INLINE void transform_square_kernel(const KernelTaps& kernel) {
   V half[kSide][taps];
 #pragma GCC unroll 5
   for (int s = 0; s < taps; ++s) {
     V t[taps], v[kSide];
 #pragma GCC unroll 5
-    for (int r = 0; r < taps; ++r) t[r] = load_part(w + (r * taps + s) * tap_step, part);
+    for (int r = 0; r < taps; ++r) t[r] = kernel.tap(r * taps + s);
     transform_weights(t, v);
 #pragma GCC unroll 6
     for (int i = 0; i < kSide; ++i) half[i][s] = v[i];
@@ -181,15 +205,15 @@ NN_INLINE void transform_square_kernel(const float* w, int64_t tap_step, int par
     V v[kSide];
     transform_weights(half[i], v);
 #pragma GCC unroll 6
-    for (int j = 0; j < kSide; ++j) store(u + (i * kSide + j) * point_step, v[j]);
+    for (int j = 0; j < kSide; ++j) kernel.put(i * kSide + j, v[j]);
   }
 }
 template <int taps>
-__attribute__((noinline, noclone)) void transform_kernel(bool line, const float* w, int64_t tap_step, int part, float* u, int64_t point_step) {
+__attribute__((noinline, noclone)) void transform_kernel(bool line, const KernelTaps& kernel) {
   if (line) {
-    transform_line_kernel<taps>(w, tap_step, part, u, point_step);
+    transform_line_kernel<taps>(kernel);
   } else {
-    transform_square_kernel<taps>(w, tap_step, part, u, point_step);
+    transform_square_kernel<taps>(kernel);
   }
 }
 
@@ -197,14 +221,24 @@ __attribute__((noinline, noclone)) void transform_kernel(bool line, const float*
 template <int taps>
 void pack_block(const WinogradPlan& plan, int64_t panel, int64_t channel, const float* w, float* packed) {
   const int64_t channels = plan.in.channels, filters = plan.out.channels, first = panel * kPanelColumns, width = panel_width(filters, panel);
-  const int64_t point = winograd_packed_point(channels, filters), tap_step = channels * filters;
+  KernelTaps kernel = {w, channels * filters, filters, 0, packed, winograd_packed_point(channels, filters), plan.streams};
   const int64_t end = smaller(channels, channel + kPanelMultiple);
   for (int64_t c = channel; c < end; ++c) {
     for (int64_t j = 0; j < width; j += kLanes) {
-      transform_kernel<taps>(plan.grid.line, w + c * filters + first + j, tap_step, static_cast<int>(clamp(filters - first - j, 0, kLanes)),
-                             packed + first * channels + c * width + j, point);
+      kernel.w = w + c * filters + first + j;
+      kernel.part = static_cast<int>(clamp(filters - first - j, 0, kLanes));
+      kernel.u = packed + first * channels + c * width + j;
+      transform_kernel<taps>(plan.grid.line, kernel);
     }
   }
+}
+
+// A register of channels for a register of columns, to [channel][column] with rows `width` apart; `depth` of the channels exist.
+NN_INLINE void put_transposed(const float* square, int64_t depth, float* to, int64_t width, bool streams) {
+  if (!kStreams || !streams) return pack_transposed(square, kLanes, to, width, kLanes, depth);
+  alignas(64) float turned[kLanes * kLanes];
+  pack_transposed(square, kLanes, turned, kLanes, kLanes, depth);
+  for (int64_t i = 0; i < depth; ++i) stream(to + i * width, load(turned + i * kLanes));
 }
 
 // The same for an input gradient: `channels` are those of dy and the last axis of w, which is turned.
@@ -214,17 +248,19 @@ void pack_turned_block(const WinogradPlan& plan, int64_t panel, int64_t channel,
   const int64_t channels = plan.in.channels, filters = plan.out.channels, first = panel * kPanelColumns, width = panel_width(filters, panel);
   const int64_t point = winograd_packed_point(channels, filters), tap_step = channels * filters;
   const int64_t last_tap = (plan.grid.line ? taps : taps * taps) - 1;
+  KernelTaps kernel = {w, -tap_step, kPanelMultiple, 0, square, kLanes * kLanes, false};
   for (int64_t end = smaller(channels, channel + kPanelMultiple); channel < end; channel += kLanes) {
     const int64_t depth = smaller(end - channel, kLanes);
     for (int64_t j = 0; j < width; j += kLanes) {
       for (int64_t i = 0; i < kLanes; ++i) {
         const int64_t column = smaller(first + j + i, filters - 1);
-        const int part = first + j + i < filters ? static_cast<int>(depth) : 0;
-        transform_kernel<taps>(plan.grid.line, w + last_tap * tap_step + column * channels + channel, -tap_step, part, square + i * kLanes,
-                               kLanes * kLanes);
+        kernel.w = w + last_tap * tap_step + column * channels + channel;
+        kernel.part = first + j + i < filters ? static_cast<int>(depth) : 0;
+        kernel.u = square + i * kLanes;
+        transform_kernel<taps>(plan.grid.line, kernel);
       }
       for (int64_t e = 0; e < plan.grid.points; ++e) {
-        pack_transposed(square + e * kLanes * kLanes, kLanes, packed + e * point + first * channels + channel * width + j, width, kLanes, depth);
+        put_transposed(square + e * kLanes * kLanes, depth, packed + e * point + first * channels + channel * width + j, width, plan.streams);
       }
     }
   }
@@ -247,6 +283,7 @@ void pack_chunk(const WinogradPlan& plan, int64_t chunk, const float* w, float* 
   } else {
     (plan.grid.m == 4 ? pack_block<3> : pack_block<5>)(plan, panel, channel, w, packed);
   }
+  if (kStreams && plan.streams) stream_fence();
 }
 
 void run(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {

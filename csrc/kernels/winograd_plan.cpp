@@ -20,6 +20,10 @@ constexpr int64_t kMostChunks = 16;
 // Bytes that a block's transformed inputs and the products of one panel may take: less than half a second-level cache.
 constexpr int64_t kBlockBytes = 400 * 1024;
 constexpr int64_t kMostBlockTiles = 48, kFewestBlockTiles = 12;
+// Transformed weights of more bytes come from far away for every block of tiles: blocks are then so large that their transformed inputs leave the
+// second-level cache too. And of those that leave all caches.
+constexpr int64_t kFarBytes = 8 << 20, kFarBlockTiles = 36;
+constexpr int64_t kStreamedBytes = 16 << 20;
 // Kernel gradients: channels and filters of a piece, tiles summed in registers, and the least tiles of a range.
 constexpr int64_t kPieceChannels = 128, kPieceFilters = 128;
 constexpr int64_t kGradBlockTiles = 32;
@@ -70,7 +74,8 @@ void cut_work(Prepare& prepare, WinogradPlan* plan) {
   plan->row = whole_vectors(channels);
   const int64_t tile_bytes = points * (plan->row + kPanelColumns) * static_cast<int64_t>(sizeof(float));
   const int64_t tiles = plan->grid.tiles;
-  const int64_t most = max(min(kBlockBytes / tile_bytes, kMostBlockTiles), kFewestBlockTiles);
+  const int64_t packed_bytes = packed * static_cast<int64_t>(sizeof(float));
+  const int64_t most = max(min(kBlockBytes / tile_bytes, kMostBlockTiles), packed_bytes > kFarBytes ? kFarBlockTiles : kFewestBlockTiles);
   const int64_t wanted = min(max<int64_t>(tiles * packed / kChunkWork, 1), kMostChunks);
   plan->tile_blocks = max(ceil_div(tiles, most), min(wanted, tiles / kFewestBlockTiles));
   plan->tile_blocks = max<int64_t>(plan->tile_blocks, 1);
@@ -80,6 +85,7 @@ void cut_work(Prepare& prepare, WinogradPlan* plan) {
   plan->outputs = plan->block_tiles * kPanelColumns + kSkew;
   prepare.need_thread_scratch(points * (plan->inputs + plan->outputs) * sizeof(float));
   if (!plan->packed) {
+    plan->streams = packed_bytes > kStreamedBytes;
     prepare.need_scratch(packed * sizeof(float));
     prepare.add_phase(plan->panels * ceil_div(channels, kPanelMultiple));
   }

@@ -35,6 +35,7 @@ struct WinogradPlan {
   WinogradGrid grid;
   bool turned;  // an input gradient
   bool packed;  // the weights are transformed already
+  bool streams; // transformed weights are written past the caches, which they would fill
   bool bias;
   Activation activation;
   int64_t panels, panel_blocks, tile_blocks;

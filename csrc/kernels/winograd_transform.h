@@ -34,6 +34,7 @@ NN_INLINE V load_part(const float* p, int n) {
   return v;
 }
 NN_INLINE void store(float* p, V v) { native::store(p, v.r); }
+NN_INLINE void stream(float* p, V v) { native::stream(p, v.r); }
 NN_INLINE void store_part(float* p, V v, int n) {
   if (!kMaskB && n == kLanes) return native::store(p, v.r);
   native::store_part(p, v.r, n);

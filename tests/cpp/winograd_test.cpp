@@ -109,7 +109,8 @@ TEST(winograd_crops) {
 TEST(winograd_cuts_large_work) {
   for (const ConvCase& p : {winograd_case(6, 26, 30, 32, 64, 3, {0, 0, 0, 0}), winograd_case(2, 14, 14, 150, 200, 3, {1, 1, 1, 1}),
                             winograd_case(1, 8, 200, 16, 144, 3, {1, 1, 1, 1}), winograd_case(60, 5, 5, 64, 64, 3, {0, 0, 0, 0}),
-                            winograd_case(3, 20, 22, 40, 70, 5, {2, 2, 2, 2}), line_case(3, 1000, 64, 160, 3)}) {
+                            winograd_case(3, 20, 22, 40, 70, 5, {2, 2, 2, 2}), line_case(3, 1000, 64, 160, 3),
+                            winograd_case(2, 8, 8, 300, 400, 3, {1, 1, 1, 1})}) {
     if (!is_winograd(p)) report_failure(__FILE__, __LINE__, "not taken: " + p.text());
     expect_all_passes(p);
   }
@@ -117,7 +118,8 @@ TEST(winograd_cuts_large_work) {
 
 TEST(winograd_gives_an_image_the_same_bits_alone_and_in_a_batch) {
   for (const ConvCase& p : {winograd_case(7, 12, 13, 20, 70, 3, {1, 1, 1, 1}), winograd_case(40, 8, 8, 32, 48, 3, {1, 1, 1, 1}),
-                            winograd_case(5, 11, 10, 32, 48, 5, {2, 2, 2, 2}), line_case(5, 50, 32, 64, 3), line_case(5, 50, 128, 128, 5)}) {
+                            winograd_case(5, 11, 10, 32, 48, 5, {2, 2, 2, 2}), line_case(5, 50, 32, 64, 3), line_case(5, 50, 128, 128, 5),
+                            winograd_case(10, 8, 8, 300, 400, 3, {1, 1, 1, 1})}) {
     if (!is_winograd(p)) report_failure(__FILE__, __LINE__, "not taken: " + p.text());
     ConvCase one = p;
     one.n = 1;
