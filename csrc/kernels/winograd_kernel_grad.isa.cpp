@@ -93,36 +93,6 @@ void add_point(const WinogradKernelGradPlan& plan, const float* inputs, const fl
   }
 }
 
-// Chunk order: range of tiles, channel block, filter block.
-void compute_chunk(const WinogradKernelGradPlan& plan, int64_t chunk, const float* x, const float* dy, float* sums, float* scratch) {
-  const int64_t filter_block = chunk % plan.filter_blocks, channel_block = chunk / plan.filter_blocks % plan.channel_blocks;
-  const int64_t range = chunk / plan.filter_blocks / plan.channel_blocks;
-  const WinogradPart channels = winograd_part(plan.in.channels, channel_block, plan.channel_blocks);
-  const WinogradPart filters = winograd_part(plan.out.channels, filter_block, plan.filter_blocks);
-  const int64_t first = plan.grid.tiles * range / plan.ranges, end = plan.grid.tiles * (range + 1) / plan.ranges;
-  sums += chunk * plan.piece;
-  float* gradients = scratch + plan.grid.points * plan.inputs;
-  const int64_t blocks = (end - first + plan.block_tiles - 1) / plan.block_tiles;
-  for (int64_t b = 0; b < blocks; ++b) {
-    const int64_t begin = first + (end - first) * b / blocks, stop = first + (end - first) * (b + 1) / blocks;
-    transform_images<kSide, InputTransform>(plan.in, plan.grid, x, channels.begin, channels.end, begin, stop, {scratch, plan.inputs, plan.channels});
-    const TransformedTiles to = {gradients, plan.gradients, plan.filters};
-    if (plan.grid.m == 4) {
-      transform_images<4, GradientTransform>(plan.out, plan.grid, dy, filters.begin, filters.end, begin, stop, to);
-    } else {
-      transform_images<2, GradientTransform>(plan.out, plan.grid, dy, filters.begin, filters.end, begin, stop, to);
-    }
-    const int64_t after = smaller(end, stop + stop - begin);
-    const Approach next(plan.in, plan.grid, x, stop, after), next_gradients(plan.out, plan.grid, dy, stop, after);
-    for (int64_t e = 0; e < plan.grid.points; ++e) {
-      next.come<false>(e, plan.grid.points);
-      next_gradients.come<false>(e, plan.grid.points);
-      add_point(plan, scratch + e * plan.inputs, gradients + e * plan.gradients, stop - begin, channels.end - channels.begin,
-                filters.end - filters.begin, b > 0, sums + e * plan.point);
-    }
-  }
-}
-
 // Turns the sums of one register of filters into taps.
 template <int taps>
 __attribute__((noinline)) void finish_vector(const float* sums, int64_t point_step, float* dw, int64_t tap_step, int part) {
@@ -171,37 +141,71 @@ void add_ranges(const WinogradKernelGradPlan& plan, int64_t elements, float* sum
   }
 }
 
+// Turns sums of `rows` channels and `filters` filters of a piece into taps, from `dw` on.
+void finish_rows(const WinogradKernelGradPlan& plan, const float* sums, int64_t rows, int64_t filters, float* dw) {
+  const int64_t tap_step = plan.in.channels * plan.out.channels;
+  const FinishFunction finish = find_finish(plan.grid);
+  for (int64_t r = 0; r < rows; ++r, sums += plan.filters, dw += plan.out.channels) {
+    for (int64_t k = 0; k < filters; k += kLanes) finish(sums + k, plan.point, dw + k, tap_step, static_cast<int>(smaller(filters - k, kLanes)));
+  }
+}
+
 // Channels [channel, channel + 16) of dw [taps][channels][filters].
 void finish_channels(const WinogradKernelGradPlan& plan, int64_t channel, float* sums, float* dw) {
   int64_t block = 0;
   while (winograd_part(plan.in.channels, block, plan.channel_blocks).end <= channel) ++block;
   const int64_t row = channel - winograd_part(plan.in.channels, block, plan.channel_blocks).begin;
-  const int64_t rows = smaller(plan.in.channels - channel, kPanelMultiple), tap_step = plan.in.channels * plan.out.channels;
-  const FinishFunction finish = find_finish(plan.grid);
+  const int64_t rows = smaller(plan.in.channels - channel, kPanelMultiple);
   for (int64_t b = 0; b < plan.filter_blocks; ++b) {
     const WinogradPart filters = winograd_part(plan.out.channels, b, plan.filter_blocks);
     float* from = sums + (block * plan.filter_blocks + b) * plan.piece + row * plan.filters;
-    if (plan.ranges > 1) {
-      for (int64_t e = 0; e < plan.grid.points; ++e) add_ranges(plan, rows * plan.filters, from + e * plan.point);
+    for (int64_t e = 0; e < plan.grid.points; ++e) add_ranges(plan, rows * plan.filters, from + e * plan.point);
+    finish_rows(plan, from, rows, filters.end - filters.begin, dw + channel * plan.out.channels + filters.begin);
+  }
+}
+
+// Chunk order: range of tiles, channel block, filter block. With one range the sums stay in the thread's scratch and become taps at once.
+void compute_chunk(const WinogradKernelGradPlan& plan, int64_t chunk, const StepArgs& args) {
+  const int64_t filter_block = chunk % plan.filter_blocks, channel_block = chunk / plan.filter_blocks % plan.channel_blocks;
+  const int64_t range = chunk / plan.filter_blocks / plan.channel_blocks;
+  const WinogradPart channels = winograd_part(plan.in.channels, channel_block, plan.channel_blocks);
+  const WinogradPart filters = winograd_part(plan.out.channels, filter_block, plan.filter_blocks);
+  const int64_t first = plan.grid.tiles * range / plan.ranges, end = plan.grid.tiles * (range + 1) / plan.ranges;
+  const float *x = static_cast<const float*>(args.in[0]), *dy = static_cast<const float*>(args.in[1]);
+  float* scratch = static_cast<float*>(args.thread_scratch);
+  float* gradients = scratch + plan.grid.points * plan.inputs;
+  float* sums = plan.ranges > 1 ? static_cast<float*>(args.scratch) + chunk * plan.piece : gradients + plan.grid.points * plan.gradients;
+  const int64_t blocks = (end - first + plan.block_tiles - 1) / plan.block_tiles;
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t begin = first + (end - first) * b / blocks, stop = first + (end - first) * (b + 1) / blocks;
+    transform_images<kSide, InputTransform>(plan.in, plan.grid, x, channels.begin, channels.end, begin, stop, {scratch, plan.inputs, plan.channels});
+    const TransformedTiles to = {gradients, plan.gradients, plan.filters};
+    if (plan.grid.m == 4) {
+      transform_images<4, GradientTransform>(plan.out, plan.grid, dy, filters.begin, filters.end, begin, stop, to);
+    } else {
+      transform_images<2, GradientTransform>(plan.out, plan.grid, dy, filters.begin, filters.end, begin, stop, to);
     }
-    float* to = dw + channel * plan.out.channels + filters.begin;
-    for (int64_t r = 0; r < rows; ++r, from += plan.filters, to += plan.out.channels) {
-      for (int64_t k = 0; k < filters.end - filters.begin; k += kLanes) {
-        finish(from + k, plan.point, to + k, tap_step, static_cast<int>(smaller(filters.end - filters.begin - k, kLanes)));
-      }
+    const int64_t after = smaller(end, stop + stop - begin);
+    const Approach next(plan.in, plan.grid, x, stop, after), next_gradients(plan.out, plan.grid, dy, stop, after);
+    for (int64_t e = 0; e < plan.grid.points; ++e) {
+      next.come<false>(e, plan.grid.points);
+      next_gradients.come<false>(e, plan.grid.points);
+      add_point(plan, scratch + e * plan.inputs, gradients + e * plan.gradients, stop - begin, channels.end - channels.begin,
+                filters.end - filters.begin, b > 0, sums + e * plan.point);
     }
   }
+  if (plan.ranges > 1) return;
+  finish_rows(plan, sums, channels.end - channels.begin, filters.end - filters.begin,
+              static_cast<float*>(args.out[0]) + channels.begin * plan.out.channels + filters.begin);
 }
 
 void run(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
   const WinogradKernelGradPlan& plan = *static_cast<const WinogradKernelGradPlan*>(state);
-  float* sums = static_cast<float*>(args.scratch);
   for (int64_t chunk = begin; chunk < end; ++chunk) {
     if (phase == 0) {
-      compute_chunk(plan, chunk, static_cast<const float*>(args.in[0]), static_cast<const float*>(args.in[1]), sums,
-                    static_cast<float*>(args.thread_scratch));
+      compute_chunk(plan, chunk, args);
     } else {
-      finish_channels(plan, chunk * kPanelMultiple, sums, static_cast<float*>(args.out[0]));
+      finish_channels(plan, chunk * kPanelMultiple, static_cast<float*>(args.scratch), static_cast<float*>(args.out[0]));
     }
   }
 }

@@ -256,10 +256,13 @@ WinogradKernelGradPlan* plan_winograd_kernel_grad(Prepare& prepare) {
   plan->piece = points * plan->point;
   plan->inputs = plan->block_tiles * plan->channels + kSkew;
   plan->gradients = plan->block_tiles * plan->filters + kSkew;
-  prepare.need_scratch(plan->ranges * pieces * plan->piece * sizeof(float));
-  prepare.need_thread_scratch(points * (plan->inputs + plan->gradients) * sizeof(float));
+  const bool one_range = plan->ranges == 1;
+  prepare.need_thread_scratch((points * (plan->inputs + plan->gradients) + (one_range ? plan->piece : 0)) * sizeof(float));
   prepare.add_phase(pieces * plan->ranges);
-  prepare.add_phase(ceil_div(g.channels, kPanelMultiple));
+  if (!one_range) {
+    prepare.need_scratch(plan->ranges * pieces * plan->piece * sizeof(float));
+    prepare.add_phase(ceil_div(g.channels, kPanelMultiple));
+  }
   return plan;
 }
 
