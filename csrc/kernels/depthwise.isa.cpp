@@ -37,7 +37,7 @@ struct Tile {
   const T* in;  // first pixel at its first tap
   T* out;
   int64_t pixel_in, pixel_out;  // elements between pixels
-  int64_t row_out;              // sliding tiles: elements between rows
+  int64_t row_out, count;       // sliding tiles: elements between rows, tiles along a row
   int64_t tap_rows, tap_cols, tap_row, tap_col;
   const T* weights;  // of the first tap
   int64_t weight_row, weight_col;
@@ -97,8 +97,8 @@ void run_plain_tile(const Tile<T>& tile) {
 
 // Brings the pixels that the sliding tile below is the first to read into the second cache.
 template <class T, int kRows, int kCols, int kStride>
-NN_INLINE void fetch_below(const Tile<T>& tile, int64_t c) {
-  const T* below = tile.in + (kStride * (kRows - 1) + 3) * tile.tap_row + c;
+NN_INLINE void fetch_below(const Tile<T>& tile, const T* in) {
+  const T* below = in + (kStride * (kRows - 1) + 3) * tile.tap_row;
 #pragma GCC unroll 4
   for (int y = 0; y < kStride * kRows; ++y, below += tile.tap_row) {
 #pragma GCC unroll 8
@@ -108,54 +108,75 @@ NN_INLINE void fetch_below(const Tile<T>& tile, int64_t c) {
 
 // 3 x 3 neighbouring taps at stride kStride: kRows x kCols outputs from one load of each pixel they see.
 template <class T, int kRows, int kCols, int kStride, Access kAccess>
-NN_INLINE void sliding_lanes(const Tile<T>& tile, const Lanes<T, kAccess>& lanes) {
-  Reg<T> weights[3][3], acc[kRows * kCols];
-#pragma GCC unroll 2
-  for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kCols; ++j) {
-      if (!kStreams || !tile.past_caches) prefetch_write(tile.out + i * tile.row_out + j * tile.pixel_out + lanes.c);
-    }
-  }
-  if (kAccess != Access::kMapped && tile.fetches) fetch_below<T, kRows, kCols, kStride>(tile, lanes.c);
-#pragma GCC unroll 8
-  for (int i = 0; i < kRows * kCols; ++i) acc[i] = Reg<T>::zero();
-  for (int64_t d = 0; d < (kAccess == Access::kMapped ? tile.depth : 1); ++d) {
-    const T* first = tile.weights + d * tile.weight_depth;
-#pragma GCC unroll 3
-    for (int r = 0; r < 3; ++r) {
-#pragma GCC unroll 3
-      for (int s = 0; s < 3; ++s) weights[r][s] = lanes.own(first + r * tile.weight_row + s * tile.weight_col);
-    }
+NN_INLINE void slide(const Tile<T>& tile, const Lanes<T, kAccess>& lanes, const T* in, const Reg<T> (&weights)[3][3], Reg<T> (&acc)[kRows * kCols]) {
 #pragma GCC unroll 5
-    for (int y = 0; y < kStride * (kRows - 1) + 3; ++y) {
+  for (int y = 0; y < kStride * (kRows - 1) + 3; ++y) {
 #pragma GCC unroll 9
-      for (int x = 0; x < kStride * (kCols - 1) + 3; ++x) {
-        const Reg<T> value = lanes.read(tile.in + d + y * tile.tap_row + x * tile.tap_col);
+    for (int x = 0; x < kStride * (kCols - 1) + 3; ++x) {
+      const Reg<T> value = lanes.read(in + y * tile.tap_row + x * tile.tap_col);
 #pragma GCC unroll 2
-        for (int i = 0; i < kRows; ++i) {
+      for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
-          for (int j = 0; j < kCols; ++j) {
-            const int r = y - i * kStride, s = x - j * kStride;
-            if (r >= 0 && r < 3 && s >= 0 && s < 3) acc[i * kCols + j] = fma(value, weights[r][s], acc[i * kCols + j]);
-          }
+        for (int j = 0; j < kCols; ++j) {
+          const int r = y - i * kStride, s = x - j * kStride;
+          if (r >= 0 && r < 3 && s >= 0 && s < 3) acc[i * kCols + j] = fma(value, weights[r][s], acc[i * kCols + j]);
         }
       }
     }
   }
-  finish(tile, lanes, acc);
-  if (kStreams && kAccess != Access::kMapped && tile.past_caches) {
+}
+
+template <class T, Access kAccess>
+NN_INLINE void load_weights(const Tile<T>& tile, const Lanes<T, kAccess>& lanes, int64_t d, Reg<T> (&weights)[3][3]) {
+  const T* first = tile.weights + d * tile.weight_depth;
+#pragma GCC unroll 3
+  for (int r = 0; r < 3; ++r) {
+#pragma GCC unroll 3
+    for (int s = 0; s < 3; ++s) weights[r][s] = lanes.own(first + r * tile.weight_row + s * tile.weight_col);
+  }
+}
+
+// Tiles along a row, one register of channels after the other.
+template <class T, int kRows, int kCols, int kStride, Access kAccess>
+NN_INLINE void sliding_lanes(const Tile<T>& tile, const Lanes<T, kAccess>& lanes) {
+  Reg<T> weights[3][3];
+  if (kAccess != Access::kMapped) load_weights(tile, lanes, 0, weights);
+  const T* in = tile.in;
+  T* out = tile.out;
+#pragma GCC unroll 1
+  for (int64_t n = tile.count; n > 0; --n, in += kStride * kCols * tile.tap_col, out += kCols * tile.pixel_out) {
+    Reg<T> acc[kRows * kCols];
+    if (!kStreams || !tile.past_caches) {
+#pragma GCC unroll 2
+      for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+        for (int j = 0; j < kCols; ++j) prefetch_write(out + i * tile.row_out + j * tile.pixel_out + lanes.c);
+      }
+    }
+    if (kAccess != Access::kMapped && tile.fetches) fetch_below<T, kRows, kCols, kStride>(tile, in + lanes.c);
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows * kCols; ++i) acc[i] = Reg<T>::zero();
+    if (kAccess == Access::kMapped) {
+      for (int64_t d = 0; d < tile.depth; ++d) {
+        load_weights(tile, lanes, d, weights);
+        slide<T, kRows, kCols, kStride>(tile, lanes, in + d, weights, acc);
+      }
+    } else {
+      slide<T, kRows, kCols, kStride>(tile, lanes, in, weights, acc);
+    }
+    finish(tile, lanes, acc);
 #pragma GCC unroll 2
     for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
-      for (int j = 0; j < kCols; ++j) native::stream(tile.out + i * tile.row_out + j * tile.pixel_out + lanes.c, acc[i * kCols + j].r);
+      for (int j = 0; j < kCols; ++j) {
+        T* to = out + i * tile.row_out + j * tile.pixel_out;
+        if (kStreams && kAccess != Access::kMapped && tile.past_caches) {
+          native::stream(to + lanes.c, acc[i * kCols + j].r);
+        } else {
+          lanes.put(to, acc[i * kCols + j]);
+        }
+      }
     }
-    return;
-  }
-#pragma GCC unroll 2
-  for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kCols; ++j) lanes.put(tile.out + i * tile.row_out + j * tile.pixel_out, acc[i * kCols + j]);
   }
 }
 
@@ -251,17 +272,25 @@ void run_sliding(const DenseConv& conv, const Rectangle& part, const T* in, T* o
   tile.pixel_out = conv.col_out;
   tile.row_out = conv.row_out;
   const int64_t stride = conv.col_in == conv.tap_col ? 1 : 2;
-  const int64_t cols = part.col_end - part.col_begin, tiles = (cols + kSlidingCols - 1) / kSlidingCols;
+  const int64_t cols = part.col_end - part.col_begin, tiles = ceil_div(cols, kSlidingCols);
+  // Registers go one by one along many tiles, unless they would drive each other from the first cache (pixels of such sizes meet in 8 of its sets)
+  // or the image comes from memory, by whole pixels.
+  const int64_t run = tile.fetches || conv.tap_col * sizeof(T) % 512 == 0 ? 1 : cols;
   const int64_t begin = tile.begin, end = tile.end;
   for (int64_t h = part.row_begin, rows; h < part.row_end; h += rows) {
     rows = smaller(part.row_end - h, kSlidingRows);
     for (tile.begin = begin; tile.begin < end; tile.begin = tile.end) {
       tile.end = smaller(tile.begin + kChannelBlock, end);
-      for (int64_t t = 0; t < tiles; ++t) {
-        const int64_t first = cols * t / tiles, count = cols * (t + 1) / tiles - first;
-        tile.in = in + h * conv.row_in + (part.col_begin + first) * conv.col_in;
-        tile.out = out + h * conv.row_out + (part.col_begin + first) * conv.col_out;
-        find_sliding_tile(in, rows, count, stride == 2, tile.map)(tile);
+      tile.in = in + h * conv.row_in + part.col_begin * conv.col_in;
+      tile.out = out + h * conv.row_out + part.col_begin * conv.col_out;
+      for (int64_t left = tiles; left > 0; left -= tile.count) {
+        // Widths differ by one at most; the wider tiles come first.
+        const int64_t wide = cols % tiles - (tiles - left);
+        const int64_t width = cols / tiles + (wide > 0);
+        tile.count = smaller(wide > 0 ? wide : left, run);
+        find_sliding_tile(in, rows, width, stride == 2, tile.map)(tile);
+        tile.in += tile.count * width * conv.col_in;
+        tile.out += tile.count * width * conv.col_out;
       }
     }
   }
