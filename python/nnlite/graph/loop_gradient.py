@@ -70,11 +70,13 @@ class _LoopGradient:
         inner = set(trace.nodes)
         carried = {id(t) for t in d_carries}
         needed = {tensor_key(t): t for kind, deferred in later if kind == "deferred" for t in deferred.needs}
-        made = {key: t for key, t in needed.items() if t.node in inner or key in carried}
-        outputs = [*new_carries, *new_totals, *[t for t in d_xs if t is not None], *made.values()]
+        d_stacks = [t for t in d_xs if t is not None]
+        given_keys = [tensor_key(t) for t in d_stacks]  # these are ys anyway
+        made = {key: t for key, t in needed.items() if key not in given_keys and (t.node in inner or key in carried)}
+        outputs = [*new_carries, *new_totals, *d_stacks, *made.values()]
         last, stacks = self._run(trace, floats, ys, d_carries, d_ys, totals, outputs)
-        given = {id(t): self.dys[k] for t, k in zip(d_ys, ys)}
-        given.update(zip(made, stacks[len(outputs) - len(last) - len(made) :]))
+        given = dict(zip([*given_keys, *made], stacks))
+        given.update((id(t), self.dys[k]) for t, k in zip(d_ys, ys))
         given.update(self._forward_stacks([t for key, t in needed.items() if key not in given]))
         return self._answers(floats, d_xs, later, given, last, stacks)
 

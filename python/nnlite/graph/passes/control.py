@@ -10,6 +10,8 @@ from nnlite.graph.passes.simplify import remove_dead
 
 # Fewer rounds than this do not pay for packing weights.
 _FEW_ROUNDS = 4
+# Results larger than this come from memory anyway.
+_WIDE_BYTES = 128 << 10
 
 
 class Inner:
@@ -66,6 +68,7 @@ def _open_loop(graph: Graph, step: Step, needed, optimize_body, before: list[Ste
     body.inputs = [body.inputs[k] for k in (*carries, *xs, *outside)]
     if a["length"] < 0 or a["length"] >= _FEW_ROUNDS:
         _pack_outside(graph, body, len(carries) + len(xs), inputs, before)
+        _widen_outside(graph, body, len(carries) + len(xs), inputs, before)
     if condition is not None:
         condition.inputs = [condition.inputs[k] for k in carries] + condition.inputs[n:]
     attributes = {
@@ -125,6 +128,28 @@ def _pack_outside(graph: Graph, body: Graph, first: int, inputs: list[int], befo
             inputs.append(value)
             body.inputs.append(pack.outputs[0])
         body.nodes[position] = Step(consumer.op, (consumer.inputs[0], packed[key], *consumer.inputs[2:]), consumer.outputs, consumer.attributes, step.scope)
+
+
+def _widen_outside(graph: Graph, body: Graph, first: int, inputs: list[int], before: list[Step]) -> None:
+    """Programs on small tensors run through without a break for each row when what they repeat over rows is repeated before the loop."""
+    outside = dict(zip(body.inputs[first:], inputs[first:]))
+    wide: dict = {}
+    for position, step in enumerate(body.nodes):
+        if step.op.traits.elementwise != "program" or step.attributes.get("reduce"):
+            continue
+        spec = body.specs[step.outputs[0]]
+        narrow = [v for v in step.inputs if v in outside and 1 < body.specs[v].size < spec.size]
+        if not narrow or spec.nbytes > _WIDE_BYTES:
+            continue
+        for value in narrow:
+            key = value, spec.shape
+            if key not in wide:
+                wide[key] = body.new_value(body.specs[value].with_shape(spec.shape))
+                inputs.append(graph.new_value(body.specs[wide[key]]))
+                body.inputs.append(wide[key])
+                before.append(Step(REGISTRY["broadcast_to"], (outside[value],), (inputs[-1],), {"shape": spec.shape}, step.scope))
+        taken = tuple([wide[v, spec.shape] if v in narrow else v for v in step.inputs])
+        body.nodes[position] = Step(step.op, taken, step.outputs, step.attributes, step.scope)
 
 
 def join_pads(graph: Graph) -> Graph:
