@@ -10,8 +10,6 @@
 namespace nnlite::NN_ISA {
 namespace {
 
-constexpr int64_t kBigBytes = 6 << 20;  // of an array that does not share a last-level cache with a few others
-
 struct BatchNormState {
   int64_t count, channels;      // rows of x, and C
   int64_t fold, rows, columns;  // the folded matrix
@@ -146,15 +144,6 @@ NN_INLINE void for_quads(const BatchNormState& s, int64_t begin, int64_t end, Bo
   if (s.streams) stream_fence();
 }
 
-// Writes a result of the last phase, past the caches if it will not stay there.
-template <bool full, class Item>
-NN_INLINE void store_result(const BatchNormState& s, Item* y, Vec<NumberOf<Item>> v, int n) {
-  if constexpr (full && kManyForms<Item>) {
-    if (s.streams) return stream(y, v);
-  }
-  store_lanes<full>(y, v, n);
-}
-
 // Runs one phase, or all of them when the kernel is planned as one.
 template <class Phase>
 NN_INLINE void run_phases(const BatchNormState& s, int phase, int64_t begin, int64_t end, const StepArgs& args, Phase run_phase) {
@@ -183,7 +172,7 @@ BatchNormState* plan_batch_norm(Prepare& p, const Spec& x, int coefficient_rows,
   s->whole = x.size() * static_cast<int64_t>(sizeof(Item)) <= kChunkBytes;
   const int64_t bytes = x.size() * static_cast<int64_t>(sizeof(Item));
   s->by_rows = kManyForms<Item> && s->columns > 4 * Vec<T>::kLanes && bytes > kBigBytes;
-  s->streams = s->by_rows && bytes > 2 * kBigBytes && s->columns % Vec<T>::kLanes == 0;
+  s->streams = s->by_rows && streams_results<Item>(s->columns, bytes);
   p.set_run(run);
   p.need_scratch(static_cast<size_t>((s->blocks * kPartials + coefficient_rows) * s->columns) * sizeof(T));
   s->phase_chunks[0] = ceil_div(s->blocks, s->chunk_blocks);

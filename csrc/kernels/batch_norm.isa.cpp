@@ -131,6 +131,7 @@ void normalize(const BatchNormState& s, int64_t begin, int64_t end, const StepAr
   const Item* x = static_cast<const Item*>(args.in[0]);
   const Item* other = static_cast<const Item*>(args.in[residual ? 3 : 0]);
   Item* y = static_cast<Item*>(args.out[0]);
+  const bool streams = s.streams && is_aligned(y);
   const T* coefficients = coefficients_of<T>(s, args.scratch);
   const Vec<T> low = splat(static_cast<T>(s.low));  // max passes NaN and the sign of zero on
   for_quads<T>(s, begin, end, [&](int64_t at, int64_t row, auto rows, int64_t j, int n, auto flag) __attribute__((always_inline)) {
@@ -142,7 +143,7 @@ void normalize(const BatchNormState& s, int64_t begin, int64_t end, const StepAr
     for (int r = 0; r < decltype(rows)::kRows; ++r) {
       Vec<T> v = fma(load_lanes<kFull>(x + at + r * row, n) - mean, scale, shift);
       if constexpr (residual) v = v + load_lanes<kFull>(other + at + r * row, n);
-      store_result<kFull>(s, y + at + r * row, max(low, v), n);
+      store_result<kFull>(streams, y + at + r * row, max(low, v), n);
     }
   });
 }

@@ -153,6 +153,7 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
   const Item *x = static_cast<const Item*>(args.in[kX]), *dy = static_cast<const Item*>(args.in[kDy]);
   const T* coefficients = coefficients_of<T>(s, args.scratch);
   Item* dx = static_cast<Item*>(args.out[0]);
+  const bool streams = s.streams && is_aligned(dx);
   for_quads<T>(s, begin, end, [&](int64_t at, int64_t row, auto rows, int64_t j, int n, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;
     const T* c = coefficients + j;
@@ -164,7 +165,7 @@ void run_phase(const BatchNormState& s, int phase, int64_t begin, int64_t end, c
     for (int r = 0; r < decltype(rows)::kRows; ++r) {
       const Vec<T> deviation = load_lanes<kFull>(x + at + r * row, n) - mean;
       const Vec<T> d = through_relu<masked>(load_lanes<kFull>(dy + at + r * row, n), deviation, scale, shift);
-      store_result<kFull>(s, dx + at + r * row, fma(of_dy, d, fma(of_x, deviation, constant)), n);
+      store_result<kFull>(streams, dx + at + r * row, fma(of_dy, d, fma(of_x, deviation, constant)), n);
     }
   });
 }

@@ -21,7 +21,8 @@ struct LayerNormState {
   int64_t chunk_rows;  // a block of the gradient
   int64_t chunks, chunk_columns;
   double epsilon;
-  bool whole;  // the gradient as one phase of one chunk
+  bool whole;    // the gradient as one phase of one chunk
+  bool streams;  // y or dx goes past the caches
 };
 
 // Four sums of vectors: vector i of a row goes to sum i % 4.
@@ -144,7 +145,9 @@ NN_INLINE void row_deviations(const Item* x, int64_t columns, T center, T* sum_l
 }
 
 template <int rows, class Item, class T>
-NN_INLINE void write_rows(const Item* x, const Item* gamma, const Item* beta, int64_t columns, int first, const RowMoments<T>& m, Item* y) {
+NN_INLINE void write_rows(const LayerNormState& s, const Item* x, const Item* gamma, const Item* beta, int first, const RowMoments<T>& m, Item* y) {
+  const int64_t columns = s.columns;
+  const bool streams = s.streams && is_aligned(y);
   Vec<T> center[rows], shift[rows], rstd[rows];
   NN_UNROLL(4)
   for (int r = 0; r < rows; ++r) {
@@ -158,25 +161,26 @@ NN_INLINE void write_rows(const Item* x, const Item* gamma, const Item* beta, in
     NN_UNROLL(4)
     for (int r = 0; r < rows; ++r) {
       const Vec<T> d = (load_lanes<kFull>(x + r * columns + j, n) - center[r]) - shift[r];
-      store_lanes<kFull>(y + r * columns + j, fma(d * rstd[r], g, b), n);
+      store_result<kFull>(streams, y + r * columns + j, fma(d * rstd[r], g, b), n);
     }
   });
 }
 
 template <class Item, class T>
-NN_INLINE void long_rows(const Item* x, const Item* gamma, const Item* beta, int64_t columns, int rows, T epsilon, RowMoments<T>& m, Item* y) {
+NN_INLINE void long_rows(const LayerNormState& s, const Item* x, const Item* gamma, const Item* beta, int rows, RowMoments<T>& m, Item* y) {
+  const int64_t columns = s.columns;
   const T inverse = T(1) / static_cast<T>(columns);
   constexpr int kLanes = Vec<T>::kLanes;
   const int64_t first = columns <= 4 * kLanes ? columns : ceil_div(columns, 8 * kLanes) * kLanes;
   for (int r = 0; r < rows; ++r) row_sum(x + r * columns, first, m.first.lanes[r]);
   find_centers(rows, T(1) / static_cast<T>(first), m);
   for (int r = 0; r < rows; ++r) row_deviations(x + r * columns, columns, m.center[r], m.first.lanes[r], m.second.lanes[r]);
-  finish_moments(rows, inverse, epsilon, m);
+  finish_moments(rows, inverse, static_cast<T>(s.epsilon), m);
   int r = 0;
   if constexpr (kManyForms<Item>) {
-    for (; r + 4 <= rows; r += 4) write_rows<4>(x + r * columns, gamma, beta, columns, r, m, y + r * columns);
+    for (; r + 4 <= rows; r += 4) write_rows<4>(s, x + r * columns, gamma, beta, r, m, y + r * columns);
   }
-  for (; r < rows; ++r) write_rows<1>(x + r * columns, gamma, beta, columns, r, m, y + r * columns);
+  for (; r < rows; ++r) write_rows<1>(s, x + r * columns, gamma, beta, r, m, y + r * columns);
 }
 
 // The same for rows of kVectors vectors, the last one of up to kLanes lanes: no loops within a row, gamma and beta in registers.
@@ -248,13 +252,14 @@ void run_layer_norm(const void* state, int, int64_t begin, int64_t end, const St
     if constexpr (kVectors > 0) {
       short_rows<kVectors>(x, gamma, beta, columns, rows, epsilon, m, y);
     } else {
-      long_rows(x, gamma, beta, columns, rows, epsilon, m, y);
+      long_rows(s, x, gamma, beta, rows, m, y);
     }
     for (int r = 0; r < rows; ++r) {
       static_cast<Item*>(args.out[1])[i + r] = to_item<Item>(m.center[r] + m.shift[r]);
       static_cast<Item*>(args.out[2])[i + r] = to_item<Item>(m.rstd[r]);
     }
   }
+  if (s.streams) stream_fence();
 }
 
 template <class Item>
@@ -303,6 +308,7 @@ NN_INLINE void layer_norm_grad_rows(const LayerNormState& s, int64_t first, T* d
   const Item* gamma = static_cast<const Item*>(args.in[kGamma]);
   const Item *mean = static_cast<const Item*>(args.in[kMean]) + first, *rstd = static_cast<const Item*>(args.in[kRstd]) + first;
   Item* dx = static_cast<Item*>(args.out[0]) + start;
+  const bool streams = s.streams && is_aligned(dx);
   RowGradient<T> m[rows];
   NN_UNROLL(4)
   for (int r = 0; r < rows; ++r) m[r] = row_gradient(x + r * columns, dy + r * columns, gamma, to_number(mean[r]), to_number(rstd[r]), columns);
@@ -315,7 +321,7 @@ NN_INLINE void layer_norm_grad_rows(const LayerNormState& s, int64_t first, T* d
       const Vec<T> d = load_lanes<kFull>(x + r * columns + j, n) - splat(m[r].mean), up = load_lanes<kFull>(dy + r * columns + j, n);
       sum_beta += up;
       sum_gamma = fma(up, d * splat(m[r].rstd), sum_gamma);
-      store_lanes<kFull>(dx + r * columns + j, fma(up * g, splat(m[r].rstd), fnma(d, splat(m[r].scale), splat(m[r].constant))), n);
+      store_result<kFull>(streams, dx + r * columns + j, fma(up * g, splat(m[r].rstd), fnma(d, splat(m[r].scale), splat(m[r].constant))), n);
     }
     store_lanes<kFull>(dgamma + j, sum_gamma, n);
     store_lanes<kFull>(dbeta + j, sum_beta, n);
@@ -338,6 +344,7 @@ void layer_norm_grad_block(const LayerNormState& s, int64_t chunk, const StepArg
     for (; i + 4 <= last; i += 4) layer_norm_grad_rows<4, Item>(s, i, partial, partial + s.columns, args);
   }
   for (; i < last; ++i) layer_norm_grad_rows<1, Item>(s, i, partial, partial + s.columns, args);
+  if (s.streams) stream_fence();
 }
 
 template <class Item>
@@ -392,6 +399,7 @@ LayerNormState* new_layer_norm(Prepare& p, const Spec& x, int64_t row_bytes) {
   s->rows = s->columns > 0 ? x.size() / s->columns : 0;
   s->chunk_rows = larger(4, kChunkBytes / larger(1, row_bytes) / 4 * 4);
   s->chunks = ceil_div(s->rows, s->chunk_rows);
+  s->streams = x.dtype == DType::kFloat32 && streams_results<float>(s->columns, x.size() * static_cast<int64_t>(sizeof(float)));
   return s;
 }
 

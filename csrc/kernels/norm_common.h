@@ -11,6 +11,22 @@ namespace {
 template <class Item>
 constexpr bool kManyForms = sizeof(Item) == 4 && !NN_SMALL_CODE;
 
+constexpr int64_t kBigBytes = 6 << 20;  // of an array that does not share a last-level cache with a few others
+
+// Whether results of so many bytes go past the caches, which would not keep them.
+template <class Item>
+NN_INLINE bool streams_results(int64_t columns, int64_t bytes) {
+  return kManyForms<Item> && bytes > 2 * kBigBytes && columns % Vec<NumberOf<Item>>::kLanes == 0;
+}
+NN_INLINE bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 64 == 0; }
+template <bool full, class Item>
+NN_INLINE void store_result(bool streams, Item* y, Vec<NumberOf<Item>> v, int n) {
+  if constexpr (full && kManyForms<Item>) {
+    if (streams) return stream(y, v);
+  }
+  store_lanes<full>(y, v, n);
+}
+
 // The first n lanes.
 template <class T>
 NN_INLINE Mask<T> first_lanes(int n) {

@@ -274,6 +274,12 @@ TEST(layer_norm_gradient_of_many_shapes) {
   }
 }
 
+// Beyond 12 MB results go past the caches.
+TEST(layer_norm_of_large_arrays) {
+  check_layer_norm(6203, 512, DType::kFloat32);
+  check_layer_norm_grad(6203, 512, DType::kFloat32);
+}
+
 TEST(layer_norm_is_stable_far_from_zero) { check_layer_norm(20, 500, DType::kFloat32, 1000); }
 
 TEST(layer_norm_of_rows_whose_first_eighth_is_unlike_the_rest) {
