@@ -205,6 +205,58 @@ def test_variables_and_random_numbers_in_loops():
     np.testing.assert_allclose(counter.numpy(), before + 1)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_training_inside_a_loop(optimizer):
+    """Weights and slots of the optimizer are carries; gradients are taken inside the body."""
+    x = rng.normal(size=(5, 8, 3))
+    target, found = x.sum(-1, keepdims=True), []
+    for wrap in (nnlite.function, lambda run: run):
+        weight = nnlite.Variable(np.ones((3, 1)), dtype="float64")
+        rule = nnlite.optimizers.get({"class_name": optimizer, "config": {"learning_rate": 0.1}})
+        rule.build([weight])
+
+        def step(total, row):
+            with GradientTape() as tape:
+                loss = ops.mean((ops.matmul(row[0], weight) * 1.5 - row[1]) ** 2)
+            rule.apply_gradients([(tape.gradient(loss, weight), weight)])
+            return total + loss, loss
+
+        result = wrap(lambda x, y: ops.scan(step, np.float64(0), (x, y)))(T(x), T(target))
+        found.append([result, weight.numpy(), int(rule.iterations)])
+    assert found[0][2] == 5
+    check_equal(found[0], found[1], 1e-6)
+
+
+class _NoisyCell(layers.Layer):
+    """A cell with statistics and random numbers that go on from step to step."""
+
+    state_size = output_size = 4
+
+    def __init__(self):
+        super().__init__()
+        self.dense, self.normalization, self.dropout = layers.Dense(4), layers.BatchNormalization(), layers.Dropout(0.3, seed=1)
+
+    def build(self, shape):
+        self.dense.build((None, shape[-1] + 4))
+        self.normalization.build((None, 4))
+
+    def call(self, x, states, training=False):
+        h = self.normalization(self.dense(ops.concatenate([x, states[0]], -1)), training=training)
+        h = self.dropout(h, training=training)
+        return h, [ops.tanh(h)]
+
+
+def test_layers_inside_a_loop_do_what_they_do_unrolled():
+    found = []
+    for unroll in (False, True):
+        model = nnlite.Sequential([nnlite.Input((6, 3)), layers.RNN(_NoisyCell(), unroll=unroll), layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.set_weights([np.linspace(-1, 1, w.size).reshape(w.shape) for w in model.get_weights()])
+        x = np.linspace(-1, 1, 16 * 18).reshape(16, 6, 3)
+        found.append([model.fit(x, x[:, 0, :1], epochs=2, batch_size=8, verbose=0, shuffle=False).history["loss"], *model.get_weights()])
+    check_equal(found[0], found[1], 1e-5)
+
+
 def test_only_the_chosen_branch_runs():
     def run(x, n):
         endless = lambda: ops.while_loop(lambda v: ops.sum(v) > -1, lambda v: (v + 0,), (x,))[0]  # noqa: E731

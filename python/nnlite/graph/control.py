@@ -47,7 +47,7 @@ class BodyTrace(Trace):
         if tensor is None:
             tensor = self.reads.get(variable)
         if tensor is None:
-            tensor = self.reads[variable] = Tensor(variable.spec)
+            tensor = self.reads[variable] = Tensor(variable.spec, variable=variable)
         return tensor
 
 
