@@ -33,8 +33,8 @@ struct Move {
   int64_t stride;
 };
 
-// A last carry is copied to operand `target`, unless it is there: from operand `first` without a round, from register `in` where a test ended the loop,
-// else from register `out`.
+// A last carry is copied to operand `target`, unless it is there: from operand `first` without a round, from register `in` where a test ended
+// the loop, else from register `out`.
 struct FinalCarry {
   int64_t target;
   int64_t in;

@@ -18,6 +18,8 @@ constexpr double kShare = 500;
 constexpr double kUnknownRounds = 16;
 constexpr int64_t kMaxRegisters = 1 << 24;
 
+double rounds_of(const LoopSpec& spec) { return spec.length < 0 ? kUnknownRounds : static_cast<double>(std::max<int64_t>(spec.length, 1)); }
+
 std::string join(const std::vector<int>& slots, const std::vector<std::string>& texts) {
   std::string text;
   for (int slot : slots) text += (text.empty() ? "" : ", ") + texts[slot];
@@ -64,7 +66,7 @@ void Program::link_control() {
       open_loops.push_back(static_cast<int>(loops_.size()));
       loops_.push_back({spec, call.in, i + 1, 0, 0, 0});
       add_registers(*spec);
-      repeats *= spec->length < 0 ? kUnknownRounds : static_cast<double>(std::max<int64_t>(spec->length, 1));
+      repeats *= rounds_of(*spec);
     } else if (call.control == ControlKind::kBranchBegin) {
       open_branches.push_back(static_cast<int>(branches_.size()));
       branches_.push_back({static_cast<const BranchSpec*>(call.state), {i + 1}, 0});
@@ -80,7 +82,7 @@ void Program::link_control() {
     if (call.control == ControlKind::kLoopEnd) {
       Loop& loop = loops_[call.place];
       loop.after = i + 1;
-      repeats = calls_[loop.first - 1].repeats / (loop.spec->length < 0 ? kUnknownRounds : static_cast<double>(std::max<int64_t>(loop.spec->length, 1)));
+      repeats /= rounds_of(*loop.spec);
       open.pop_back();
     } else if (call.control == ControlKind::kBranchEnd) {
       Branch& branch = branches_[call.place];
@@ -308,8 +310,9 @@ std::string Program::dump(const std::vector<std::string>& slot_texts) const {
       nanoseconds += call.nanoseconds;
       chunks += format("%s%lld%s", chunks.empty() ? "" : "+", static_cast<long long>(call.chunks), call.team ? "T" : "");
     }
-    text += format("%4zu %*s%-24s %s -> %s  [%s chunks, ~%.1f us] %s\n", i, indent, "", step.step.kernel().c_str(), join(step.inputs, slot_texts).c_str(),
-                   join(step.outputs, slot_texts).c_str(), chunks.c_str(), nanoseconds / 1000, step.label.c_str());
+    text += format("%4zu %*s%-24s %s -> %s  [%s chunks, ~%.1f us] %s\n", i, indent, "", step.step.kernel().c_str(),
+                   join(step.inputs, slot_texts).c_str(), join(step.outputs, slot_texts).c_str(), chunks.c_str(), nanoseconds / 1000,
+                   step.label.c_str());
     if (control == ControlKind::kLoopBegin || control == ControlKind::kBranchBegin || control == ControlKind::kBranchNext) indent += 2;
   }
   return text;

@@ -41,7 +41,7 @@ def hoist(body: Body, carries: int, xs, outside, length: int, everything: bool =
             continue
         results = None
         if wanted is None or node in wanted:
-            results = _batched(node, [(stacked.get(key, fixed.get(key, t)), key in stacked) for key, t in zip(keys, node.inputs)], keys, stacked, fixed, length)
+            results = _batched(node, keys, stacked, fixed, length)
         if results is None:
             rest.append(node)
         else:
@@ -66,8 +66,9 @@ def _wanted(body: Body, stacked: set, fixed: set) -> set:
         stacked.update(results)
         if node.op.name in _HEAVY:
             _take(node, of_xs, wanted)
-        elif node.op.name == "add" and any(t.node in wanted and t.spec == node.output_specs[0] for t in node.inputs) and any(k in fixed for k in keys):
-            wanted.add(node)
+        elif node.op.name == "add" and any(key in fixed for key in keys):
+            if any(t.node in wanted and t.spec == node.output_specs[0] for t in node.inputs):
+                wanted.add(node)
     return wanted
 
 
@@ -111,13 +112,14 @@ def _rebuilt(body: Body, n: int, rest: list, stacked: dict, fixed: dict) -> Hois
     return Hoisted(Body(inputs, outputs, live), list(xs.values()), list(outside.values()), stacked, fixed)
 
 
-def _batched(node, inputs, keys, stacked, fixed, length: int):
+def _batched(node, keys, stacked, fixed, length: int):
     """The outputs of all rounds, or None where some input is only known in the loop or there is no rule."""
     if any(t.data is None and key not in stacked and key not in fixed for t, key in zip(node.inputs, keys)):
         return None
     rule = _elementwise if node.op.traits.elementwise else RULES.get(node.op.name)
     if rule is None:
         return None
+    inputs = [(stacked.get(key, fixed.get(key, t)), key in stacked) for key, t in zip(keys, node.inputs)]
     results = rule(node, inputs, length)
     return results if results is None or isinstance(results, tuple) else (results,)
 

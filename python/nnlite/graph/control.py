@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from nnlite.graph.apply import state
 from nnlite.graph.ir import graph_of_trace
 from nnlite.graph.op import Op, Traits, variadic
@@ -20,9 +22,9 @@ class Body:
         gradients: What `loop_gradients` found for this body, so that each input's gradient need not build all of them again.
     """
 
-    __slots__ = ("inputs", "outputs", "nodes", "gradients")
-    updates: dict = {}  # assignments to variables have become outputs
-    reads: dict = {}
+    __slots__ = ("gradients", "inputs", "nodes", "outputs")
+    updates: ClassVar[dict] = {}  # assignments to variables have become outputs
+    reads: ClassVar[dict] = {}
 
     def __init__(self, inputs, outputs, nodes):
         self.inputs = tuple(inputs)
@@ -154,7 +156,8 @@ LOOP = Op("loop", _loop_specs, variadic(_loop_gradient), _loop_reference, "loop"
 def add_loop(body: Body, carries, xs, outside, length: int, reverse: bool = False, condition: Body | None = None, condition_outside=(), count=None):
     """Records a loop. Returns the last carries and the stacked ys, both as lists of tensors."""
     inputs = (*(() if count is None else (count,)), *carries, *xs, *outside, *condition_outside)
-    attributes = dict(body=body, condition=condition, carries=len(carries), xs=len(xs), length=length, reverse=reverse, counted=count is not None)
+    attributes = {"body": body, "condition": condition, "carries": len(carries), "xs": len(xs), "length": length, "reverse": reverse}
+    attributes["counted"] = count is not None
     results = state.trace.add(LOOP, inputs, attributes)
     return list(results[: len(carries)]), list(results[len(carries) :])
 
@@ -185,4 +188,4 @@ BRANCH = Op("branch", _branch_specs, variadic(_branch_gradient), _branch_referen
 def add_branch(index: Tensor, bodies, outside) -> tuple[Tensor, ...]:
     """Records a branch; `outside` holds the tensors each body takes from outside."""
     inputs = (index, *[t for tensors in outside for t in tensors])
-    return state.trace.add(BRANCH, inputs, dict(bodies=tuple(bodies), outside=tuple([len(tensors) for tensors in outside])))
+    return state.trace.add(BRANCH, inputs, {"bodies": tuple(bodies), "outside": tuple([len(tensors) for tensors in outside])})

@@ -8,7 +8,6 @@ one big product after the loop, others are summed in carries.
 from __future__ import annotations
 
 import numpy as np
-
 from nnlite.graph.batching import hoist
 from nnlite.graph.control import Body, BodyTrace, add_branch, add_loop, close, live_nodes, replay, tensor_key
 from nnlite.graph.grad import backprop
@@ -348,5 +347,3 @@ def _branch_backward(body, tensors, first: int, seeds, wanted, floats):
     closed, captured = close(trace, [], results)
     outer = {id(copy): tensor for copy, tensor in zip(sources, tensors)}
     return closed, [outer.get(id(t), t) for t in captured]
-
-

@@ -9,7 +9,7 @@ from nnlite.graph.control import Body, BodyTrace, add_branch, add_loop, close
 from nnlite.graph.loop_gradient import record_scan
 from nnlite.graph.spec import Spec
 from nnlite.ops import elementwise as e
-from nnlite.ops._convert import to_tensor
+from nnlite.ops._convert import to_bool, to_tensor
 from nnlite.ops._dtypes import promote
 from nnlite.tensor import Tensor
 
@@ -150,12 +150,11 @@ def while_loop(condition, body, first: Leaves, most: int):
     while again:
         with BodyTrace() as asked:
             given = [Tensor(t.spec) for t in first.tensors]
-            goes_on = to_tensor(condition(*first.packed(given)))
-            if goes_on.spec.size != 1:
-                raise ValueError(f"The condition of while_loop() must be one value; it returned a tensor of shape {goes_on.spec.shape}. Reduce it with any() or all().")
-            goes_on = _scalar(e.cast(goes_on, dtype="bool") if goes_on.spec.dtype != "bool" else goes_on)
+            goes_on = _truth(condition(*first.packed(given)))
         if asked.updates:
-            raise ValueError("The condition of while_loop() must not assign to variables or draw random numbers in a compiled function. Do it in the body.")
+            raise ValueError(
+                "The condition of while_loop() must not assign to variables or draw random numbers in a compiled function. Do it in the body."
+            )
         with BodyTrace() as trace:
             carries = [Tensor(t.spec) for t in first.tensors]
             new = body(*first.packed(carries))
@@ -179,10 +178,16 @@ def while_loop(condition, body, first: Leaves, most: int):
     return first.packed(last[: len(carries)])
 
 
-def _scalar(x: Tensor) -> Tensor:
+def _truth(value) -> Tensor:
+    """What a condition returned, as one boolean."""
     from nnlite.ops.movement import reshape
 
-    return reshape(x, shape=()) if x.spec.shape else x
+    value = to_bool(value)
+    if value.spec.size != 1:
+        raise ValueError(
+            f"The condition of while_loop() must be one value; it returned a tensor of shape {value.spec.shape}. Reduce it with any() or all()."
+        )
+    return reshape(value, shape=()) if value.spec.shape else value
 
 
 def branch(what: str, index: Tensor, functions, operands=()):

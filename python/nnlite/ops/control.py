@@ -195,8 +195,8 @@ def _mapped(what: str, f, xs, everything: bool):
 @public
 def associative_scan(f, elems, reverse=False, axis=0):
     """Running results of an associative f(a, b) along an axis, in about 2 log2(n) steps of whole slices."""
-    from nnlite.ops.joining import concatenate, part_along
     from nnlite.ops._convert import axis_of
+    from nnlite.ops.joining import concatenate, part_along
 
     elems = tree.map_structure(to_tensor, elems)
     first = tree.flatten(elems)[0]

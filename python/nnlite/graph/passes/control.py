@@ -114,7 +114,9 @@ def _pack_outside(graph: Graph, body: Graph, first: int, inputs: list[int], befo
     outside = dict(zip(body.inputs[first:], inputs[first:]))
     packed: dict = {}
     for position, step in enumerate(body.nodes):
-        if "packed" not in step.op.traits.epilogue or "packed" in step.attributes or step.inputs[1] not in outside or step.inputs[0] in outside:
+        if "packed" not in step.op.traits.epilogue or "packed" in step.attributes:
+            continue
+        if step.inputs[1] not in outside or step.inputs[0] in outside:
             continue
         steps = packed_step(body, step)
         if len(steps) == 1:
@@ -127,7 +129,8 @@ def _pack_outside(graph: Graph, body: Graph, first: int, inputs: list[int], befo
             before.append(Step(pack.op, (outside[pack.inputs[0]],), (value,), pack.attributes, step.scope))
             inputs.append(value)
             body.inputs.append(pack.outputs[0])
-        body.nodes[position] = Step(consumer.op, (consumer.inputs[0], packed[key], *consumer.inputs[2:]), consumer.outputs, consumer.attributes, step.scope)
+        taken = (consumer.inputs[0], packed[key], *consumer.inputs[2:])
+        body.nodes[position] = Step(consumer.op, taken, consumer.outputs, consumer.attributes, step.scope)
 
 
 def _widen_outside(graph: Graph, body: Graph, first: int, inputs: list[int], before: list[Step]) -> None:

@@ -124,7 +124,11 @@ class _Loop:
             finals += [self.base + k, self.registers[k], self.carry(k, histories.get(k)), self.first + k]
         a = step.attributes
         attributes = {
-            "length": a["length"], "reverse": int(a["reverse"]), "counted": int(a["counted"]), "moves": tuple(self.moves), "finals": tuple(finals),
+            "length": a["length"],
+            "reverse": int(a["reverse"]),
+            "counted": int(a["counted"]),
+            "moves": tuple(self.moves),
+            "finals": tuple(finals),
             "clear": () if self.whole else tuple(range(self.base + n, self.base + len(step.outputs))),
         }
         begin = Step(LOOP_BEGIN, begin_inputs, (*step.outputs, *self.buffers), attributes, step.scope)
