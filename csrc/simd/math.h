@@ -5,7 +5,8 @@
 //   float        1.0  1.5    0.9  1.0    2.3   2.4      1.6      3.5  0.6
 //   double       1.0  2.0    0.9  0.9    2.6   2.4      -        -    -
 //
-// Missing entries (and asin, acos, atan, sinh, cosh, atan2) are libm calls, lane by lane: see kernels/elementwise_math.isa.cpp. erf is in simd/gelu.h.
+// Missing entries (and asin, acos, atan, sinh, cosh, atan2) are libm calls, lane by lane: see kernels/elementwise_math.isa.cpp.
+// erf is in simd/gelu.h.
 #pragma once
 #include "simd/vec.h"
 
@@ -131,7 +132,8 @@ NN_LONG Vec<float> exp(Vec<float> x) {
   return scale(splat(1.0f) + fma(r * r, polynomial(r, kTail), r), n);
 }
 
-// A constant in a register. Left alone, the compiler reads it from memory wherever it is used, and loads become the limit; AVX2 has no registers to spare.
+// A constant in a register. Left alone, the compiler reads it from memory wherever it is used, and loads become the limit; AVX2 has no registers to
+// spare.
 template <class T>
 NN_INLINE Vec<T> held(Vec<T> a) {
 #if defined(NN_COMPILE_AVX512)
