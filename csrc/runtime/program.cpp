@@ -270,6 +270,7 @@ int64_t Program::next_timed(size_t* position, int worker) const {
       run_call(call, worker, 0, call.chunks);
     }
     watch_->lap(index);
+    if (must_poll(call, *position, worker)) return kIdleChunks;
   }
   return 0;
 }

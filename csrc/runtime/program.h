@@ -63,6 +63,7 @@ class Program {
       if (call.team) return call.chunks;
       if (call.control != ControlKind::kNone) {
         *position = follow(call, *position, worker);
+        if (must_poll(call, *position, worker)) return kIdleChunks;
       } else {
         run_call(call, worker, 0, call.chunks);
       }
@@ -70,7 +71,11 @@ class Program {
     return 0;
   }
   // Chunks of the call that next() stopped at.
-  void run_chunks(size_t position, int worker, int64_t begin, int64_t end) const { run_call(calls_[position - 1], worker, begin, end); }
+  void run_chunks(size_t position, int worker, int64_t begin, int64_t end) const {
+    if (poll_ != nullptr) poll_->poll_if_due(worker);
+    if (!calls_[position - 1].team) return;  // idle chunks
+    run_call(calls_[position - 1], worker, begin, end);
+  }
 
   // Between the two, next() times every call. The result is the seconds of each call, all runs together.
   void start_watch();
@@ -84,6 +89,9 @@ class Program {
   std::string dump(const std::vector<std::string>& slot_texts) const;
 
  private:
+  // A part of so many chunks without work brings the calling thread here, to poll.
+  static constexpr int64_t kIdleChunks = 64;
+
   struct Call {
     RunFunction run;
     const void* state;
@@ -114,6 +122,10 @@ class Program {
     size_t after;
   };
 
+  // Whether the calling thread has to come here after `call`: it alone may poll, and this is another worker.
+  bool must_poll(const Call& call, size_t position, int worker) const {
+    return call.control != ControlKind::kNone && poll_ != nullptr && position < calls_.size() && poll_->needs_caller(worker);
+  }
   // Finds the ends of loops and branches.
   void link_control();
   void add_registers(const LoopSpec& spec);
