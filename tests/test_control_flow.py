@@ -345,15 +345,14 @@ def test_interrupts_end_a_loop(threads):
             except KeyboardInterrupt:
                 print("ended", count_down(x, np.float32(2)).tolist(), flush=True)
     """)
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    try:
-        for _ in range(3):
-            assert process.stdout.readline() == "ready\n"
-            process.send_signal(signal.SIGINT)
-            assert process.stdout.readline() == "ended [0.0, 0.0, 0.0]\n"
-        assert process.wait(timeout=60) == 0
-    finally:
-        process.kill()
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            for _ in range(3):
+                assert process.stdout.readline() == "ready\n"
+                process.send_signal(signal.SIGINT)
+                assert process.stdout.readline() == "ended [0.0, 0.0, 0.0]\n"
+        finally:
+            process.kill()
 
 
 def test_plans_refuse_broken_loops():
