@@ -81,62 +81,53 @@ class Loop:
 
     def _run_pass(self, last: int, done: int, stop: str):
         """Steps of the current order up to `last`; `done` were done before in this epoch. Returns (done, reader of logs)."""
-        model = self.model
-        read = step = stamp = None
+        model, listened = self.model, bool(self._ends or self._progress)
+        full = self.data.rows // self.data.batch_size  # steps of whole batches; one of fewer rows may follow
+        read = step = revisions = None
         while (first := self._position) < last:
             if model.run_eagerly:
                 read, count = self._eager_step(self.data.batch(self._order, first), done), 1
             else:
                 # The step is looked up again only when a layer, a trainable flag or the optimizer may have changed.
-                if stamp is None or stamp != self._stamp(first):
-                    step = self._array_step(first)
-                    stamp, read = self._stamp(first), step.logs
+                if step is None or revisions != (clock.now, model.optimizer, model.optimizer and model.optimizer._revision) or first == full:
+                    step = self._array_step(first < full)
+                    read, revisions = step.logs, (clock.now, model.optimizer, model.optimizer and model.optimizer._revision)
                 for begin in self._begins:
                     begin(done, {})
-                count = self._run_steps(step, first, last)
+                count = self._run_steps(step, first, min(last, full) - first)
             self._position += count
             done += count
-            if self._ends or self._progress:
+            if listened:
                 self._after(done - 1, read)
             if getattr(model, stop):
                 break
         return done, read
 
-    def _is_short(self, first: int) -> bool:
-        """Whether step `first` of the order is the last one, of fewer rows."""
-        return first >= self.data.rows // self.data.batch_size
-
-    def _stamp(self, first: int):
-        optimizer = self.model.optimizer
-        return clock.now, self._is_short(first), optimizer, getattr(optimizer, "_revision", 0)
-
-    def _array_step(self, first: int):
+    def _array_step(self, whole: bool):
         data, model = self.data, self.model
         build_model(model, data.structure[0])
         model._prepare(self.mode)
-        rows = data.rows % data.batch_size if self._is_short(first) else data.batch_size
+        rows = data.batch_size if whole else data.rows % data.batch_size
         step = model._steps.get(model, self.mode, data.structure, data.key, data.specs(rows))
         if model._revision not in self._checked:
             checks.check_labels(model, data.structure)
             self._checked.add(model._revision)
         return step
 
-    def _run_steps(self, step, first: int, last: int) -> int:
-        """As many steps from `first` on as one call may take; returns how many."""
-        data, order = self.data, self._order
+    def _run_steps(self, step, first: int, most: int) -> int:
+        """At most `most` steps from `first` on, or the one of fewer rows if there are none; returns how many one call may take."""
+        data = self.data
         if step.refresh is not None:
             step.refresh()
-        if self._is_short(first):
-            step.runner.run_steps(data.sources, order[first * data.batch_size :], 0, 1)
+        if most <= 0:
+            step.runner.run_steps(data.sources, self._order[first * data.batch_size :], 0, 1)
             return 1
-        most = min(last, data.rows // data.batch_size) - first
-        per_call = max(int(self.model.steps_per_execution or 1), 1)
+        count = min(most, max(int(self.model.steps_per_execution or 1), 1))
         if self._per_batch or step.refresh is not None:
-            count = min(most, per_call)
-            step.runner.run_steps(data.sources, order, first, count)
-        else:
-            count = min(most, max(self._chunk, per_call))
-            self._run_chunk(step, order, first, count)
+            step.runner.run_steps(data.sources, self._order, first, count)
+            return count
+        count = min(most, max(self._chunk, count))
+        self._run_chunk(step, self._order, first, count)
         return count
 
     def _run_chunk(self, step, order, first: int, count: int) -> None:
