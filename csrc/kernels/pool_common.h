@@ -2,6 +2,7 @@
 #pragma once
 #include "kernels/lane_items.h"
 #include "kernels/pool_plan.h"
+#include "simd/math.h"
 
 namespace nnlite::NN_ISA {
 namespace {
@@ -23,15 +24,6 @@ NN_INLINE void for_covered_runs(const PoolShape& s, PoolRange columns, int64_t f
       body(iw, windows_over(iw, s.sw, s.left, s.kw, s.ow), run);
     }
   }
-}
-
-// Keeps a loaded vector in its register: GCC would read memory again for every use.
-template <class T>
-NN_INLINE Vec<T> keep(Vec<T> v) {
-#if defined(NN_COMPILE_AVX512)
-  asm("" : "+v"(v.r.r));
-#endif
-  return v;
 }
 
 // Calls body(first channel, lanes, Whole) for whole vectors and then, unless there is none for sure, for the tail.

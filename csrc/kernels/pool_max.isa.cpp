@@ -85,7 +85,7 @@ __attribute__((noinline)) void max_windows(const Windows<Item>& windows, Item* y
   for (int64_t i = windows.count; i > 0; --i, x += step, y += c, cells += with_cells ? c : 0) {
     for_channels<Item>(c, [&](int64_t j, int n, auto flag) __attribute__((always_inline)) {
       constexpr bool kFull = decltype(flag)::kFull;
-      Vec<Number> best = keep(load_lanes<kFull>(x + j, n));
+      Vec<Number> best = held(load_lanes<kFull>(x + j, n));
       Vec<I> won = splat(static_cast<I>(first));
       NanWatch<Number> watch;
       watch.start(best);
@@ -94,7 +94,7 @@ __attribute__((noinline)) void max_windows(const Windows<Item>& windows, Item* y
         NN_UNROLL(3)
         for (int64_t q = 0; q < columns; ++q) {
           if (r == 0 && q == 0) continue;
-          const Vec<Number> v = keep(load_lanes<kFull>(x + j + r * row_stride + q * c, n));
+          const Vec<Number> v = held(load_lanes<kFull>(x + j + r * row_stride + q * c, n));
           watch.see(v);
           if constexpr (with_cells) won = select<I>(v > best, splat(static_cast<I>(first + r * kw + q)), won);
           best = max(v, best);

@@ -34,7 +34,7 @@ __attribute__((noinline)) void spread_windows(const Item* dy, const uint8_t* cel
   for (int64_t i = count; i > 0; --i, dy += c, cells += c, dx += step) {
     for_channels<Item, kPastCaches>(c, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {
       constexpr bool kFull = decltype(flag)::kFull;
-      const Vec<Number> d = keep(load_lanes<kFull>(dy + j, n));
+      const Vec<Number> d = held(load_lanes<kFull>(dy + j, n));
       NN_UNROLL(3)
       for (int64_t q = 0; q < columns; ++q) {
         const Mask<Number> won = cells_equal<kFull, Number>(cells + j, cell + q, n);
@@ -167,8 +167,8 @@ __attribute__((noinline)) void join_windows(const float* dy, const uint8_t* cell
         asm("" : "+r"(d_row), "+r"(cell_row));  // else every window gets pointers of its own, which live on the stack
 #pragma GCC unroll 4
         for (int k = 0; k < kWindows; ++k) {
-          const Vec<float> d = keep(load_lanes<kFull>(d_row + k * c, n));
-          const Vec<int32_t> chosen = keep(load_lanes<kFull>(cell_row + k * c, n));
+          const Vec<float> d = held(load_lanes<kFull>(d_row + k * c, n));
+          const Vec<int32_t> chosen = held(load_lanes<kFull>(cell_row + k * c, n));
 #pragma GCC unroll 2
           for (int y = 0; y < 2; ++y) {
 #pragma GCC unroll 2

@@ -47,8 +47,8 @@ class Approach {
 };
 
 // Transforms one register of channels of a run of tiles in two steps: kPatch rows of all columns into `columns` ([column][kSide] vectors), then
-// kPatch columns of each tile. `x` is the first of the channels in the image; `part` of them exist. The tiles' patches start every `step` pixels. What
-// lies `ahead` is brought into the second-level cache.
+// kPatch columns of each tile. `x` is the first of the channels in the image; `part` of them exist. The tiles' patches start every `step`
+// pixels. What lies `ahead` is brought into the second-level cache.
 template <int kPatch, class Transform>
 NN_INLINE void transform_vector(const WinogradImage& image, const float* x, int part, int64_t first_row, int64_t first_col, int64_t step,
                                 int64_t tiles, int64_t ahead, float* columns, const TransformedTiles& to, Transform transform) {

@@ -132,8 +132,8 @@ NN_LONG Vec<float> exp(Vec<float> x) {
   return scale(splat(1.0f) + fma(r * r, polynomial(r, kTail), r), n);
 }
 
-// A constant in a register. Left alone, the compiler reads it from memory wherever it is used, and loads become the limit; AVX2 has no registers to
-// spare.
+// A vector in its register. Left alone, the compiler reads a constant, or what was loaded once, from memory wherever it is used, and loads become
+// the limit; AVX2 has no registers to spare.
 template <class T>
 NN_INLINE Vec<T> held(Vec<T> a) {
 #if defined(NN_COMPILE_AVX512)

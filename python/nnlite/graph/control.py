@@ -44,14 +44,6 @@ class BodyTrace(Trace):
         self.outer = state.trace
         return super().__enter__()
 
-    def read(self, variable) -> Tensor:
-        tensor = self.updates.get(variable)
-        if tensor is None:
-            tensor = self.reads.get(variable)
-        if tensor is None:
-            tensor = self.reads[variable] = Tensor(variable.spec, variable=variable)
-        return tensor
-
 
 class outside_loops:
     """A context in which ops are recorded by the trace around all loops and branches: what they compute is the same in every round.
