@@ -91,3 +91,23 @@ def test_recurrent_dropout_drops_the_same_units_at_all_steps():
     dropped = y[:, 1] == 1
     assert 0.2 < dropped.mean() < 0.8
     assert (y[:, 3][dropped] == 1).all() and (y[:, 3][~dropped] == 15).all()
+
+
+def test_layers_inside_a_cell_without_build_are_built_and_trained():
+    class Cell(nnlite.Layer):
+        state_size = 4
+
+        def __init__(self):
+            super().__init__()
+            self.inner = layers.Dense(4, name="inner")
+
+        def call(self, inputs, states):
+            state = ops.tanh(self.inner(inputs) + states[0])
+            return state, [state]
+
+    model = nnlite.Sequential([nnlite.Input((6, 3)), layers.RNN(Cell()), layers.Dense(1)])
+    assert [weight.shape for weight in model.weights] == [(3, 4), (4,), (4, 1), (1,)]
+    before = model.get_weights()
+    model.compile("sgd", "mse")
+    model.fit(np.ones((8, 6, 3), "float32"), np.ones(8, "float32"), verbose=0)
+    assert all(not np.array_equal(old, new) for old, new in zip(before, model.get_weights()))

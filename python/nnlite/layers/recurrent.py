@@ -166,7 +166,7 @@ class RNN(Layer):
 
     def build(self, sequences_shape, initial_state_shape=None):
         if isinstance(self.cell, Layer) and not self.cell.built:
-            self.cell.build((sequences_shape[0], *sequences_shape[2:]))
+            self._build_cell(sequences_shape)
         if not self.stateful:
             return
         if self.states is not None:
@@ -182,6 +182,13 @@ class RNN(Layer):
 
         # Not tracked: states belong to the data at hand, files of weights do not hold them.
         self.__dict__["states"] = tree.map_structure(variable, self.get_initial_state(sequences_shape[0]))
+
+    def _build_cell(self, sequences_shape) -> None:
+        features = tuple(sequences_shape[2:])
+        if type(self.cell).build is not Layer.build:
+            return self.cell.build((sequences_shape[0], *features))
+        # Layers inside a cell without a `build` of its own build themselves in a step, which needs a state besides the input.
+        self.cell(ops.zeros((1, *features), dtype=self.compute_dtype), self.get_initial_state(1))
 
     def get_initial_state(self, batch_size) -> list:
         """Zeros, or what the cell gives."""
