@@ -8,11 +8,12 @@ Prints loss and accuracy on the 25,000 validation reviews after every epoch. A m
 from __future__ import annotations
 
 import argparse
+import math
 
 import nnlite as keras
 from nnlite import layers
 
-WORDS, LENGTH = 20000, 200
+WORDS, LENGTH, BATCH = 20000, 200, 32
 
 
 def build() -> keras.Model:
@@ -32,8 +33,9 @@ def main() -> None:
     x_train, x_valid = (keras.utils.pad_sequences(x, maxlen=LENGTH) for x in (x_train, x_valid))
     model = build()
     model.summary()
-    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
-    history = model.fit(x_train, y_train, batch_size=32, epochs=options.epochs, validation_data=(x_valid, y_valid), verbose=2)
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, options.epochs * math.ceil(len(x_train) / BATCH))
+    model.compile(keras.optimizers.Adam(rate), "binary_crossentropy", metrics=["accuracy"])
+    history = model.fit(x_train, y_train, batch_size=BATCH, epochs=options.epochs, validation_data=(x_valid, y_valid), verbose=2)
     print(f"best validation accuracy: {max(history.history['val_accuracy']):.4f}")
 
 
