@@ -9,6 +9,7 @@
 #include "kernels/conv2d_tile.h"
 #include "kernels/depthwise_grouped.h"
 #include "kernels/gemm_pack.h"
+#include "kernels/pool_pairs.h"
 #include "kernels/winograd.h"
 #include "simd/math.h"
 
@@ -175,9 +176,36 @@ void run_filled_panel(const DensePlan& plan, const DenseConv& conv, const Block&
   }
 }
 
+// run_panel band by band into `scratch`, and every band pooled. y and cells are those of the panel's first filter.
+void run_pooled_panel(const DensePlan& plan, const DenseConv& conv, const Block& block, bool fresh, const float* in, const float* weights,
+                      int64_t ldb, int64_t columns, const float* bias, float* y, uint8_t* cells, float* scratch) {
+  const ConvPool& pool = plan.pool;
+  const int64_t width = block.col_end - block.col_begin, pooled_row = pool.cols * plan.columns, pooled_image = pool.rows * pooled_row;
+  DenseConv band = conv;
+  band.origin_out = 0;
+  band.col_out = columns;
+  band.row_out = width * columns;
+  for (int64_t h = block.row_begin; h < block.row_end; h += pool.band_rows) {
+    const int64_t end = smaller(h + pool.band_rows, block.row_end);
+    band.image_out = (end - h) * band.row_out;
+    for (int64_t n = block.image_begin; n < block.image_end; n += pool.band_images) {
+      const int64_t last = smaller(n + pool.band_images, block.image_end);
+      float* out = scratch - n * band.image_out - h * band.row_out - block.col_begin * columns;
+      run_panel(plan, band, {n, last, h, end, block.col_begin, block.col_end}, fresh, in, weights, ldb, columns, bias, out);
+      for (int64_t i = n; i < last; ++i) {
+        const int64_t at = i * pooled_image + h / 2 * pooled_row + block.col_begin / 2 * plan.columns;
+        pool_pairs({scratch + (i - n) * band.image_out, band.row_out, columns, (end - h) / 2, width / 2, columns, y + at,
+                    cells == nullptr ? nullptr : cells + at, pooled_row, plan.columns, pool.cut});
+      }
+    }
+  }
+}
+void run_pooled_panel(const DensePlan&, const DenseConv&, const Block&, bool, const double*, const double*, int64_t, int64_t, const double*, double*,
+                      uint8_t*, double*) {}
+
 // Chunk order: convolution, image block, row block, column block, group, panel block.
 template <class T>
-void compute_chunk(const DensePlan& plan, int64_t chunk, const T* x, const T* weights, const T* bias, T* y, T* scratch) {
+void compute_chunk(const DensePlan& plan, int64_t chunk, const T* x, const T* weights, const T* bias, T* y, uint8_t* cells, T* scratch) {
   const int64_t panel_block = chunk % plan.panel_blocks;
   chunk /= plan.panel_blocks;
   const int64_t group = chunk % plan.groups;
@@ -188,9 +216,10 @@ void compute_chunk(const DensePlan& plan, int64_t chunk, const T* x, const T* we
   chunk /= plan.row_blocks;
   const int64_t image_block = chunk % plan.image_blocks;
   const DenseConv& conv = plan.convs[chunk / plan.image_blocks];
-  const Block block = {plan.batch * image_block / plan.image_blocks,        plan.batch * (image_block + 1) / plan.image_blocks,
-                       conv.out_rows * row_block / plan.row_blocks,         conv.out_rows * (row_block + 1) / plan.row_blocks,
-                       conv.out_cols * col_block / plan.col_blocks,         conv.out_cols * (col_block + 1) / plan.col_blocks};
+  const int64_t unit = plan.pool.on ? 2 : 1, rows = conv.out_rows / unit, cols = conv.out_cols / unit;  // blocks hold whole windows
+  const Block block = {plan.batch * image_block / plan.image_blocks,  plan.batch * (image_block + 1) / plan.image_blocks,
+                       rows * row_block / plan.row_blocks * unit,     rows * (row_block + 1) / plan.row_blocks * unit,
+                       cols * col_block / plan.col_blocks * unit,     cols * (col_block + 1) / plan.col_blocks * unit};
   const int64_t taps = conv.taps_rows * conv.taps_cols;
   const int64_t first_panel = plan.panels * panel_block / plan.panel_blocks, panel_end = plan.panels * (panel_block + 1) / plan.panel_blocks;
   for (int64_t panel = first_panel; panel < panel_end; ++panel) {
@@ -207,6 +236,11 @@ void compute_chunk(const DensePlan& plan, int64_t chunk, const T* x, const T* we
     const int64_t filter = group * plan.columns + first, count = smaller(plan.columns - first, kPanelColumns);
     if (plan.fill_rows) {
       run_filled_panel(plan, conv, block, x + group * plan.depth, b, ldb, filter, count, y + filter);
+      continue;
+    }
+    if (plan.pool.on) {
+      uint8_t* panel_cells = cells == nullptr ? nullptr : cells + filter;
+      run_pooled_panel(plan, conv, block, panel == first_panel, x, b, ldb, count, bias + filter, y + filter, panel_cells, scratch);
       continue;
     }
     if (plan.few_rows && run_few_filters(plan, conv, block, x + group * plan.depth, b, ldb, bias + filter, y + filter, scratch)) continue;
@@ -264,7 +298,8 @@ void run_dense(const void* state, int phase, int64_t begin, int64_t end, const S
   }
   const T* bias = plan.bias ? static_cast<const T*>(args.in[2]) : nullptr;
   for (int64_t chunk = begin; chunk < end; ++chunk) {
-    compute_chunk(plan, chunk, x, plan.in_place ? w : scratch, bias, static_cast<T*>(args.out[0]), static_cast<T*>(args.thread_scratch));
+    compute_chunk(plan, chunk, x, plan.in_place ? w : scratch, bias, static_cast<T*>(args.out[0]),
+                  plan.pool.cells ? static_cast<uint8_t*>(args.out[1]) : nullptr, static_cast<T*>(args.thread_scratch));
   }
 }
 

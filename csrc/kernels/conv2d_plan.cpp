@@ -48,20 +48,11 @@ constexpr int64_t kFewestPartialPixels = 512;
 constexpr int64_t kFewestPartials = 8;
 constexpr int64_t kMostPartialElements = 2 << 20;
 
-void read_pair(const Prepare& prepare, const char* name, int64_t* values) {
-  values[0] = values[1] = 1;
-  if (prepare.has(name) && prepare.get_ints(name, values, 2) != 2) prepare.fail("attribute %s needs 2 integers (rows, columns)", name);
-  if (values[0] < 1 || values[1] < 1) {
-    prepare.fail("attribute %s must be at least 1, got (%lld, %lld)", name, static_cast<ll>(values[0]), static_cast<ll>(values[1]));
-  }
-}
-
 // One axis; the output must have the size that the padding gives.
 ConvAxis read_axis(const Prepare& prepare, const char* name, int64_t in, int64_t out, int64_t taps, int64_t stride, int64_t dilation,
                    const int64_t* padding) {
   if (taps < 1) prepare.fail("the kernel must have at least 1 of its %s, got %lld", name, static_cast<ll>(taps));
-  const int64_t room = in + padding[0] + padding[1] - (taps - 1) * dilation - 1;
-  const int64_t expected = room < 0 ? 0 : room / stride + 1;
+  const int64_t expected = conv_axis_size(in, taps, stride, dilation, padding);
   if (out != expected) {
     prepare.fail("%lld input %s with a kernel of %lld, stride %lld, dilation %lld and padding (%lld, %lld) give %lld output %s, got %lld",
                  static_cast<ll>(in), name, static_cast<ll>(taps), static_cast<ll>(stride), static_cast<ll>(dilation),
@@ -135,6 +126,19 @@ void plan_zero_phases(DensePlan* plan, const ConvGeometry& g) {
 }
 
 }  // namespace
+
+void read_conv_pair(const Prepare& prepare, const char* name, int64_t* values) {
+  values[0] = values[1] = 1;
+  if (prepare.has(name) && prepare.get_ints(name, values, 2) != 2) prepare.fail("attribute %s needs 2 integers (rows, columns)", name);
+  if (values[0] < 1 || values[1] < 1) {
+    prepare.fail("attribute %s must be at least 1, got (%lld, %lld)", name, static_cast<ll>(values[0]), static_cast<ll>(values[1]));
+  }
+}
+
+int64_t conv_axis_size(int64_t in, int64_t taps, int64_t stride, int64_t dilation, const int64_t* padding) {
+  const int64_t room = in + padding[0] + padding[1] - (taps - 1) * dilation - 1;
+  return room < 0 ? 0 : room / stride + 1;
+}
 
 FewFiltersBand few_filters_band(const DenseConv& conv, int64_t rows, int64_t cols) {
   const int64_t reach = (conv.taps_cols - 1) * conv.cols.dilation;
@@ -231,8 +235,8 @@ ConvGeometry read_conv_geometry(const Prepare& prepare, const Spec& x, const Spe
     prepare.fail("the batch sizes of the images differ: %lld and %lld", static_cast<ll>(x.dims[0]), static_cast<ll>(y.dims[0]));
   }
   int64_t strides[2], dilation[2], padding[4];
-  read_pair(prepare, "strides", strides);
-  read_pair(prepare, "dilation", dilation);
+  read_conv_pair(prepare, "strides", strides);
+  read_conv_pair(prepare, "dilation", dilation);
   if (prepare.get_ints("padding", padding, 4) != 4) prepare.fail("attribute padding needs 4 integers (top, bottom, left, right)");
   if (x.dims[3] % groups || y.dims[3] % groups) {
     prepare.fail("groups (%lld) must divide the channels (%lld) and the filters (%lld)", static_cast<ll>(groups),
@@ -292,7 +296,8 @@ PhaseAxis phase_axis(const ConvAxis& axis, int64_t phase) {
 DensePlan* plan_conv2d(Prepare& prepare) {
   const bool packed = prepare.get_int("packed", 0);
   const bool bias = prepare.get_int("bias", 0);
-  if (prepare.num_inputs() != 2 + bias || prepare.num_outputs() != 1) {
+  const int most_outputs = prepare.get_int("pool", 0) ? 2 : 1;
+  if (prepare.num_inputs() != 2 + bias || prepare.num_outputs() < 1 || prepare.num_outputs() > most_outputs) {
     prepare.fail("needs %d inputs (x, kernel%s) and 1 output, got %d and %d", 2 + bias, bias ? ", bias" : "", prepare.num_inputs(),
                  prepare.num_outputs());
   }
@@ -304,7 +309,9 @@ DensePlan* plan_conv2d(Prepare& prepare) {
     check_conv_kernel(prepare, w, prepare.input(0).dtype);
     std::copy(w.dims, w.dims + 4, shape);
   }
-  const ConvGeometry g = read_conv_geometry(prepare, prepare.input(0), prepare.output(0), shape, read_groups(prepare));
+  Spec y = prepare.output(0);
+  const ConvPool pool = read_conv_pool(prepare, prepare.input(0), shape, &y);
+  const ConvGeometry g = read_conv_geometry(prepare, prepare.input(0), y, shape, read_groups(prepare));
   check_kernel(prepare, g, shape);
 
   ConvSegment* room;
@@ -341,6 +348,7 @@ DensePlan* plan_conv2d(Prepare& prepare) {
   plan->in_place = packed || (plan->columns % kPanelMultiple == 0 && (same_layout || pixels <= kInPlacePixels));
   place_weights(prepare, plan);
   plan_few_filters(prepare, plan);
+  plan_conv_pool(prepare, plan, pool);
   cut_dense_work(prepare, plan, pixels * g.filters * g.rows.taps * g.cols.taps * plan->depth);
   return plan;
 }

@@ -61,6 +61,18 @@ struct DenseConv {
   int64_t weight_row, weight_col;  // depthwise only: elements between the weights of neighbouring taps, from the first one at `weights`
 };
 
+// Max pooling of 2 x 2 windows as the last step of a float32 convolution (attribute `pool`), whose output is then the pooled map.
+struct ConvPool {
+  bool on;
+  bool cells;          // a second output: which cell of each window won
+  bool cut;            // the cell is kConvCutCell where relu lets no gradient through (attribute `cut`)
+  int64_t rows, cols;  // of the pooled map
+  int64_t band_rows, band_images;  // direct way: how much is computed before it is pooled
+};
+constexpr uint8_t kConvCutCell = 255;
+// Reads the attributes. `y` is output 0 and becomes the spec of the map before pooling.
+ConvPool read_conv_pool(const Prepare& prepare, const Spec& x, const int64_t* kernel_size, Spec* y);
+
 // A forward convolution (one DenseConv) or an input gradient (one for every pair of phases).
 struct DensePlan {
   DType dtype;
@@ -71,6 +83,7 @@ struct DensePlan {
   bool packed;
   bool bias;
   Activation activation;
+  ConvPool pool;
   int64_t pack_rows;  // kernel rows of the largest DenseConv: weights are packed by (DenseConv, group, panel, kernel row)
   int64_t image_blocks, row_blocks, col_blocks, panel_blocks;
   int64_t few_rows;    // rows at a time for tiles whose lanes are pixels, 0: there are filters enough for the others
@@ -81,6 +94,13 @@ struct DensePlan {
   int64_t conv_count;
   DenseConv* convs;
 };
+
+// Reads two integers, at least 1, that default to 1.
+void read_conv_pair(const Prepare& prepare, const char* name, int64_t* values);
+// Outputs along an axis with padding (before, behind).
+int64_t conv_axis_size(int64_t in, int64_t taps, int64_t stride, int64_t dilation, const int64_t* padding);
+// Plans bands of whole images, or of rows of one, that are pooled while a cache holds them. What no window covers is not computed.
+void plan_conv_pool(Prepare& prepare, DensePlan* plan, const ConvPool& pool);
 
 // Parts of plans shared with the depthwise kernels.
 // The kernel must have rank 4 and the dtype of the images.

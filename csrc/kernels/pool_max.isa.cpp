@@ -4,7 +4,9 @@
 // Floats in windows of at most 255 cells go in vectors; integers and larger windows (whose cells are int32) in plain loops.
 #include <string.h>
 
+#include "kernels/conv2d_plan.h"
 #include "kernels/pool_common.h"
+#include "kernels/pool_pairs.h"
 
 namespace nnlite::NN_ISA {
 namespace {
@@ -172,5 +174,53 @@ void prepare_max_pool(Prepare& p) {
 
 NN_KERNEL("max_pool2d", prepare_max_pool);
 
+// A window of 2 x 2 with NaN among its cells, for one vector of channels.
+template <bool full, bool with_cells>
+__attribute__((noinline)) void max_pair_with_nan(const float* x, int64_t x_row, int64_t x_col, float* y, uint8_t* cells, int n) {
+  max_with_nan<full, with_cells>(Windows<float>{x, 1, 0, x_row, x_col, 2, 2, 0, 2}, x, y, cells, n);
+}
+
+// What the loop reads of `p` is copied first: cells might lie where p does.
+template <bool with_cells>
+__attribute__((noinline)) void max_pairs(const PoolPairs& p) {
+  const int64_t x_row = p.x_row, x_col = p.x_col, y_col = p.y_col, cols = p.cols, channels = p.channels;
+  const Vec<int32_t> cut = splat(static_cast<int32_t>(kConvCutCell));
+  const bool cuts = p.cut;
+  for (int64_t r = 0; r < p.rows; ++r) {
+    const float* x = p.x + 2 * r * x_row;
+    float* y = p.y + r * p.y_row;
+    uint8_t* cells = with_cells ? p.cells + r * p.y_row : nullptr;
+    for (int64_t q = cols; q > 0; --q, x += 2 * x_col, y += y_col, cells += with_cells ? y_col : 0) {
+      for_channels<float>(channels, [=](int64_t j, int n, auto flag) __attribute__((always_inline)) {
+        constexpr bool kFull = decltype(flag)::kFull;
+        const Vec<float> a = held(load_lanes<kFull>(x + j, n)), b = held(load_lanes<kFull>(x + j + x_col, n));
+        const Vec<float> c = held(load_lanes<kFull>(x + j + x_row, n)), d = held(load_lanes<kFull>(x + j + x_row + x_col, n));
+        const Vec<float> upper = max(b, a), both = max(c, upper);
+        Vec<float> best = max(d, both);
+        NanWatch<float> watch;
+        watch.start((a + b) + (c + d));
+        const bool alarm = __builtin_expect(watch.alarm(), 0);
+        if (alarm) {
+          max_pair_with_nan<kFull, with_cells>(x + j, x_row, x_col, y + j, with_cells ? cells + j : nullptr, n);
+          best = load_lanes<kFull>(y + j, n);
+        } else {
+          store_lanes<kFull>(y + j, best, n);
+        }
+        if constexpr (with_cells) {
+          Vec<int32_t> won = select<int32_t>(b > a, splat(1), splat(0));
+          won = select<int32_t>(c > upper, splat(2), won);
+          won = select<int32_t>(d > both, splat(3), won);
+          if (alarm) won = load_lanes<kFull>(cells + j, n);
+          if (cuts) won = select<int32_t>(best > Vec<float>::zero(), won, cut);
+          store_cells<kFull>(cells + j, won, n);
+        }
+      });
+    }
+  }
+}
+
 }  // namespace
+
+void pool_pairs(const PoolPairs& windows) { windows.cells != nullptr ? max_pairs<true>(windows) : max_pairs<false>(windows); }
+
 }  // namespace nnlite::NN_ISA

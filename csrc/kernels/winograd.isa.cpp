@@ -7,6 +7,7 @@
 
 #include "kernels/conv2d_tile.h"
 #include "kernels/gemm_pack.h"
+#include "kernels/pool_pairs.h"
 #include "kernels/winograd_images.h"
 #include "simd/math.h"
 
@@ -101,11 +102,14 @@ __attribute__((noinline)) void activate(Activation activation, float* y, int64_t
   }
 }
 
-// Tiles [begin, end) of the batch and one panel of filters, of which y and bias are the first.
+// Tiles [begin, end) of the batch and one panel of filters, of which y, cells and bias are the first. Tiles to be pooled lie in `map` until then.
 template <int m>
 void finish_panel(const WinogradPlan& plan, int64_t begin, int64_t end, int64_t columns, int64_t width, const float* products, const float* bias,
-                  float* y) {
-  const int64_t y_col = plan.out.col_step, y_row = plan.out.row_step, row_m = plan.grid.row_m;
+                  float* y, uint8_t* cells) {
+  alignas(64) float map[m * m * kPanelColumns];
+  const bool pool = plan.pool.on;
+  const int64_t col_step = plan.out.col_step, row_step = plan.out.row_step, row_m = plan.grid.row_m;
+  const int64_t y_col = pool ? kPanelColumns : col_step, y_row = pool ? m * kPanelColumns : row_step;
   const bool later = plan.activation == Activation::kSigmoid || plan.activation == Activation::kTanh;
   Finish finish;
   finish.floor = splat(plan.activation == Activation::kRelu ? 0.0f : -__builtin_inff());
@@ -114,7 +118,9 @@ void finish_panel(const WinogradPlan& plan, int64_t begin, int64_t end, int64_t 
     const int64_t rows = smaller(plan.out.rows - run.row * row_m, row_m);
     for (int64_t t = 0; t < run.count; ++t, products += width) {
       const int64_t cols = smaller(plan.out.cols - (run.col + t) * m, m);
-      float* out = y + run.image * plan.out.image_step + run.row * row_m * y_row + (run.col + t) * m * y_col;
+      const int64_t unit = pool ? 2 : 1, row = run.row * row_m / unit, col = (run.col + t) * m / unit;
+      const int64_t at = run.image * plan.out.image_step + row * row_step + col * col_step;
+      float* out = pool ? map : y + at;
       for (int64_t j = 0; j < columns; j += kLanes) {
         finish.part = static_cast<int>(smaller(columns - j, kLanes));
         finish.bias = bias != nullptr ? load_part(bias + j, finish.part) : splat(-0.0f);
@@ -125,13 +131,18 @@ void finish_panel(const WinogradPlan& plan, int64_t begin, int64_t end, int64_t 
         }
         if (later) activate(plan.activation, out + j, y_row, y_col, rows, cols, finish.part);
       }
+      if (pool) {
+        pool_pairs({map, y_row, y_col, rows / 2, cols / 2, columns, y + at, cells == nullptr ? nullptr : cells + at, row_step, col_step,
+                    plan.pool.cut});
+      }
     }
     tile += run.count;
   }
 }
 
 // Chunk order: tile block, panel block.
-void compute_chunk(const WinogradPlan& plan, int64_t chunk, const float* x, const float* weights, const float* bias, float* y, float* scratch) {
+void compute_chunk(const WinogradPlan& plan, int64_t chunk, const float* x, const float* weights, const float* bias, float* y, uint8_t* cells,
+                   float* scratch) {
   const int64_t panel_block = chunk % plan.panel_blocks, block = chunk / plan.panel_blocks;
   const int64_t begin = plan.grid.tiles * block / plan.tile_blocks, end = plan.grid.tiles * (block + 1) / plan.tile_blocks;
   float* products = scratch + plan.grid.points * plan.inputs;
@@ -139,7 +150,7 @@ void compute_chunk(const WinogradPlan& plan, int64_t chunk, const float* x, cons
   const int64_t point = winograd_packed_point(plan.in.channels, plan.out.channels);
   const int64_t panel_end = plan.panels * (panel_block + 1) / plan.panel_blocks;
   const Approach next(plan.in, plan.grid, x, end, smaller(plan.grid.tiles, end + end - begin));
-  const Approach results(plan.out, plan.grid, y, begin, plan.panels == 1 ? end : begin);
+  const Approach results(plan.out, plan.grid, y, begin, plan.panels == 1 && !plan.pool.on ? end : begin);
   for (int64_t panel = plan.panels * panel_block / plan.panel_blocks; panel < panel_end; ++panel) {
     const int64_t first = panel * kPanelColumns, width = panel_width(plan.out.channels, panel);
     for (int64_t e = 0; e < plan.grid.points; ++e) {
@@ -150,7 +161,8 @@ void compute_chunk(const WinogradPlan& plan, int64_t chunk, const float* x, cons
       multiply(plan, end - begin, width, scratch + e * plan.inputs, weights + e * point + first * plan.in.channels, products + e * plan.outputs);
     }
     const auto finish = plan.grid.m == 4 ? finish_panel<4> : finish_panel<2>;
-    finish(plan, begin, end, smaller(plan.out.channels - first, kPanelColumns), width, products, bias == nullptr ? nullptr : bias + first, y + first);
+    finish(plan, begin, end, smaller(plan.out.channels - first, kPanelColumns), width, products, bias == nullptr ? nullptr : bias + first, y + first,
+           cells == nullptr ? nullptr : cells + first);
   }
 }
 
@@ -297,7 +309,7 @@ void run(const void* state, int phase, int64_t begin, int64_t end, const StepArg
   const float* bias = plan.bias ? static_cast<const float*>(args.in[2]) : nullptr;
   for (int64_t chunk = begin; chunk < end; ++chunk) {
     compute_chunk(plan, chunk, static_cast<const float*>(args.in[0]), plan.packed ? w : packed, bias, static_cast<float*>(args.out[0]),
-                  static_cast<float*>(args.thread_scratch));
+                  plan.pool.cells ? static_cast<uint8_t*>(args.out[1]) : nullptr, static_cast<float*>(args.thread_scratch));
   }
 }
 

@@ -158,9 +158,10 @@ int64_t winograd_points(int64_t taps_rows, int64_t taps_cols) { return taps_rows
 
 WinogradPlan* plan_winograd(Prepare& prepare) {
   const bool bias = prepare.get_int("bias", 0), packed = prepare.get_int("packed", 0);
-  if (prepare.num_inputs() != 2 + bias || prepare.num_outputs() != 1 || exact(prepare)) return nullptr;
+  if (prepare.num_inputs() != 2 + bias || prepare.num_outputs() < 1 || exact(prepare)) return nullptr;
   if (packed && !prepare.get_int("winograd", 0)) return nullptr;
-  const Spec &x = prepare.input(0), &w = prepare.input(1), &y = prepare.output(0);
+  const Spec &x = prepare.input(0), &w = prepare.input(1);
+  Spec y = prepare.output(0);
   int64_t kernel[4];
   if (packed) {
     if (prepare.get_ints("kernel_shape", kernel, 4) != 4) return nullptr;
@@ -170,8 +171,13 @@ WinogradPlan* plan_winograd(Prepare& prepare) {
   }
   if (!may_pay(prepare, x, y, kernel)) return nullptr;
   if (bias && (prepare.input(2).dtype != x.dtype || prepare.input(2).size() != y.dims[3])) return nullptr;
+  const ConvPool pool = read_conv_pool(prepare, x, kernel, &y);
   const ConvGeometry g = read_conv_geometry(prepare, x, y, kernel, 1);
   if (!winograd_pays(g)) return nullptr;
+  if (prepare.num_outputs() != 1 + pool.cells) return nullptr;
+  if (pool.on && kernel[0] != kernel[1]) {
+    prepare.fail("pooling comes after square kernels, got %lld x %lld", static_cast<ll>(kernel[0]), static_cast<ll>(kernel[1]));
+  }
   const int64_t size = winograd_points(kernel[0], kernel[1]) * winograd_packed_point(g.channels, g.filters);
   if (packed && (w.dtype != x.dtype || w.size() != size)) {
     prepare.fail("weights transformed for Winograd must have %lld elements of float32, got %lld of %s", static_cast<ll>(size),
@@ -181,6 +187,12 @@ WinogradPlan* plan_winograd(Prepare& prepare) {
   auto* plan = static_cast<WinogradPlan*>(prepare.new_state(sizeof(WinogradPlan)));
   plan->in = image_of(g.rows.in, g.cols.in, g.channels, g.rows.pad, g.cols.pad, is_upright(g.rows.taps, g.cols.taps));
   plan->out = result_of(g);
+  plan->pool = pool;
+  if (pool.on) {
+    plan->out = image_of(pool.rows, pool.cols, g.filters, 0, 0, false);
+    plan->out.rows *= 2;
+    plan->out.cols *= 2;
+  }
   plan->grid = grid_of(g.batch, plan->out, g.rows.taps, g.cols.taps);
   plan->packed = packed;
   plan->bias = bias;

@@ -10,6 +10,7 @@ from nnlite.graph.passes.epilogue import fuse_epilogues
 from nnlite.graph.passes.fuse import fuse_elementwise
 from nnlite.graph.passes.image_blocks import block_images
 from nnlite.graph.passes.pack import hoist, pack_weights
+from nnlite.graph.passes.pool_epilogue import fuse_pools
 from nnlite.graph.passes.pooling import relu_before_pool_grad
 from nnlite.graph.passes.reshapes import sink_reshapes
 from nnlite.graph.passes.simplify import read_before_broadcast, simplify
@@ -27,6 +28,7 @@ def optimize(graph: Graph) -> Graph:
     graph = sink_reshapes(graph)
     graph = fuse_epilogues(graph)
     graph = pack_weights(graph)
+    graph = fuse_pools(graph)
     graph = fuse_elementwise(graph)
     return block_images(hoist(graph))
 
@@ -40,4 +42,5 @@ def _optimize_body(graph: Graph) -> Graph:
     graph = relu_before_pool_grad(graph)
     graph = sink_reshapes(graph)
     graph = fuse_epilogues(graph)
+    graph = fuse_pools(graph)
     return fuse_elementwise(graph)

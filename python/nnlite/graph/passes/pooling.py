@@ -31,13 +31,13 @@ def relu_before_pool_grad(graph: Graph) -> Graph:
 
 def _relu_of_pool_grad(graph: Graph, made_by, step: Step):
     """(greater step, pooling step, its gradient step) of where(y > 0, max_pool2d_grad(dy, argmax), 0), or None."""
-    if step.op.traits.elementwise != "where" or not _is_zero(graph, step.inputs[2]):
+    if step.op.traits.elementwise != "where" or not is_zero(graph, step.inputs[2]):
         return None
     positive, gradient = (made_by.get(value) for value in step.inputs[:2])
     if positive is None or gradient is None:
         return None
     positive, gradient = graph.nodes[positive], graph.nodes[gradient]
-    if positive.op.traits.elementwise != "greater" or not _is_zero(graph, positive.inputs[1]) or gradient.op.name != "max_pool2d_grad":
+    if positive.op.traits.elementwise != "greater" or not is_zero(graph, positive.inputs[1]) or gradient.op.name != "max_pool2d_grad":
         return None
     pooling = graph.nodes[made_by[gradient.inputs[1]]] if gradient.inputs[1] in made_by else None
     if pooling is None or pooling.op.name != "max_pool2d" or pooling.inputs[0] != positive.inputs[0]:
@@ -45,7 +45,7 @@ def _relu_of_pool_grad(graph: Graph, made_by, step: Step):
     return positive, pooling, gradient
 
 
-def _is_zero(graph: Graph, value: int) -> bool:
+def is_zero(graph: Graph, value: int) -> bool:
     array = graph.constants.get(value)
     return array is not None and array.size == 1 and array.item() == 0
 
