@@ -36,7 +36,7 @@ std::vector<Case> cases() {
   std::vector<Case> list;
   const int64_t batch[][2] = {{32, 64}, {128, 64}, {25088, 64}, {12544, 256}, {131072, 16}, {16384, 32}, {1568, 512}, {100000, 3}};
   for (const auto& d : batch) add_batch_norm(list, d[0], d[1]);
-  const int64_t layer[][2] = {{32, 128}, {128, 256}, {4096, 256}, {4096, 64}, {1024, 768}, {8192, 32}, {8192, 512}};
+  const int64_t layer[][2] = {{8, 256}, {32, 128}, {128, 256}, {4096, 256}, {4096, 64}, {1024, 768}, {8192, 32}, {8192, 512}};
   for (const auto& d : layer) add_layer_norm(list, d[0], d[1]);
   return list;
 }

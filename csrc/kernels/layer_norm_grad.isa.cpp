@@ -1,0 +1,174 @@
+#include "kernels/layer_norm.h"
+
+namespace nnlite::NN_ISA {
+namespace {
+
+constexpr int kX = 0, kDy = 1, kGamma = 2, kMean = 3, kRstd = 4;
+
+// Of one row each: dx = rstd dy gamma + (constant - scale (x - mean)).
+template <class T>
+struct RowGradients {
+  BatchSums<T> sums, products;
+  T mean[kBatch], rstd[kBatch], constant[kBatch], scale[kBatch];
+};
+
+// The sums over rows of g = dy gamma and of g (x - mean); several rows at once hide the latency of each other's sums.
+template <int rows, class Item, class T>
+NN_INLINE void sum_rows(const Item* x, const Item* dy, const Item* gamma, int64_t columns, int first, RowGradients<T>& m) {
+  Vec<T> sums[rows], products[rows], mean[rows];
+  NN_UNROLL(4)
+  for (int r = 0; r < rows; ++r) {
+    sums[r] = products[r] = Vec<T>::zero();
+    mean[r] = splat(m.mean[first + r]);
+  }
+  for_vectors<T>(columns, [&](int64_t j, int n, auto flag) __attribute__((always_inline)) {
+    constexpr bool kFull = decltype(flag)::kFull;
+    const Vec<T> scale = load_lanes<kFull>(gamma + j, n);
+    NN_UNROLL(4)
+    for (int r = 0; r < rows; ++r) {
+      // Beyond the tail g is zero, which silences the rest; x - mean is finite there.
+      const Vec<T> g = load_lanes<kFull>(dy + r * columns + j, n) * scale;
+      Vec<T> d = load_lanes<kFull>(x + r * columns + j, n) - mean[r];
+      if constexpr (!kFull) d = select<T>(first_lanes<T>(n), d, Vec<T>::zero());
+      sums[r] += g;
+      products[r] = fma(g, d, products[r]);
+    }
+  });
+  NN_UNROLL(4)
+  for (int r = 0; r < rows; ++r) {
+    store(m.sums.lanes[first + r], sums[r]);
+    store(m.products.lanes[first + r], products[r]);
+  }
+}
+
+template <class T>
+NN_INLINE void finish_sums(int rows, int64_t columns, RowGradients<T>& m) {
+  reduce_rows(m.sums, rows, m.constant);
+  reduce_rows(m.products, rows, m.scale);
+  NN_UNROLL(2)
+  for (int i = 0; i < kBatch; i += Vec<T>::kLanes) {
+    const Vec<T> rstd = load(m.rstd + i), share = rstd / splat(static_cast<T>(columns));
+    store(m.constant + i, -(load(m.constant + i) * share));
+    store(m.scale + i, load(m.scale + i) * (share * (rstd * rstd)));
+  }
+}
+
+template <int rows, class Item, class T>
+NN_INLINE void write_rows(const LayerNormState& s, const Item* x, const Item* dy, const Item* gamma, int first, const RowGradients<T>& m, Item* dx,
+                          T* dgamma, T* dbeta) {
+  const int64_t columns = s.columns;
+  const bool streams = s.streams && is_aligned(dx);
+  Vec<T> mean[rows], rstd[rows], constant[rows], scale[rows];
+  NN_UNROLL(4)
+  for (int r = 0; r < rows; ++r) {
+    mean[r] = splat(m.mean[first + r]);
+    rstd[r] = splat(m.rstd[first + r]);
+    constant[r] = splat(m.constant[first + r]);
+    scale[r] = splat(m.scale[first + r]);
+  }
+  for_vectors<T>(columns, [&](int64_t j, int n, auto flag) __attribute__((always_inline)) {
+    constexpr bool kFull = decltype(flag)::kFull;
+    const Vec<T> g = load_lanes<kFull>(gamma + j, n);
+    Vec<T> sum_gamma = load_lanes<kFull>(dgamma + j, n), sum_beta = load_lanes<kFull>(dbeta + j, n);
+    NN_UNROLL(4)
+    for (int r = 0; r < rows; ++r) {
+      const Vec<T> d = load_lanes<kFull>(x + r * columns + j, n) - mean[r], up = load_lanes<kFull>(dy + r * columns + j, n), scaled = up * rstd[r];
+      sum_beta += up;
+      sum_gamma = fma(scaled, d, sum_gamma);
+      store_result<kFull>(streams, dx + r * columns + j, fma(scaled, g, fnma(d, scale[r], constant[r])), n);
+    }
+    store_lanes<kFull>(dgamma + j, sum_gamma, n);
+    store_lanes<kFull>(dbeta + j, sum_beta, n);
+  });
+}
+
+template <class T>
+T* gradient_partial(const LayerNormState& s, void* scratch, int64_t chunk) {
+  return static_cast<T*>(scratch) + chunk * 2 * s.columns;
+}
+
+template <class Item>
+void layer_norm_grad_block(const LayerNormState& s, int64_t chunk, const StepArgs& args) {
+  using T = NumberOf<Item>;
+  const int64_t columns = s.columns, last = smaller((chunk + 1) * s.chunk_rows, s.rows);
+  T* dgamma = gradient_partial<T>(s, args.scratch, chunk);
+  T* dbeta = dgamma + columns;
+  memset(dgamma, 0, static_cast<size_t>(2 * columns) * sizeof(T));
+  const Item* gamma = static_cast<const Item*>(args.in[kGamma]);
+  RowGradients<T> m = {};
+  for (int64_t i = chunk * s.chunk_rows; i < last; i += s.batch_rows) {
+    const int rows = static_cast<int>(smaller(s.batch_rows, last - i));
+    const Item *x = static_cast<const Item*>(args.in[kX]) + i * columns, *dy = static_cast<const Item*>(args.in[kDy]) + i * columns;
+    Item* dx = static_cast<Item*>(args.out[0]) + i * columns;
+    for (int r = 0; r < rows; ++r) {
+      m.mean[r] = to_number(static_cast<const Item*>(args.in[kMean])[i + r]);
+      m.rstd[r] = to_number(static_cast<const Item*>(args.in[kRstd])[i + r]);
+    }
+    for_batch<Item>(rows, [&](int r, auto tag) __attribute__((always_inline)) {
+      sum_rows<decltype(tag)::kRows>(x + r * columns, dy + r * columns, gamma, columns, r, m);
+    });
+    finish_sums(rows, columns, m);
+    for_batch<Item>(rows, [&](int r, auto tag) __attribute__((always_inline)) {
+      write_rows<decltype(tag)::kRows>(s, x + r * columns, dy + r * columns, gamma, r, m, dx + r * columns, dgamma, dbeta);
+    });
+  }
+  if (s.streams) stream_fence();
+}
+
+template <class Item>
+void combine_partials(const LayerNormState& s, int64_t first, int64_t last, const StepArgs& args) {
+  using T = NumberOf<Item>;
+  constexpr int kLanes = Vec<T>::kLanes;
+  for (int64_t j = first; j < last; j += kLanes) {
+    const int n = static_cast<int>(smaller(kLanes, last - j));
+    Wide<T> dgamma = splat_wide<T>(0), dbeta = splat_wide<T>(0);
+    for (int64_t chunk = 0; chunk < s.chunks; ++chunk) {
+      const T* partial = gradient_partial<T>(s, args.scratch, chunk) + j;
+      const auto add = [](auto sum, auto v) { return sum + v; };
+      dgamma = map_wide(add, dgamma, widen(load_part(partial, n)));
+      dbeta = map_wide(add, dbeta, widen(load_part(partial + s.columns, n)));
+    }
+    store_lanes<false>(static_cast<Item*>(args.out[1]) + j, narrow(dgamma), n);
+    store_lanes<false>(static_cast<Item*>(args.out[2]) + j, narrow(dbeta), n);
+  }
+}
+
+template <class Item>
+void run_layer_norm_grad(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
+  const LayerNormState& s = *static_cast<const LayerNormState*>(state);
+  if (s.whole) {
+    if (begin == end) return;
+    for (int64_t chunk = 0; chunk < s.chunks; ++chunk) layer_norm_grad_block<Item>(s, chunk, args);
+    return combine_partials<Item>(s, 0, s.columns, args);
+  }
+  if (phase == 1) return combine_partials<Item>(s, begin * s.chunk_columns, smaller(end * s.chunk_columns, s.columns), args);
+  for (int64_t chunk = begin; chunk < end; ++chunk) layer_norm_grad_block<Item>(s, chunk, args);
+}
+
+void prepare_layer_norm_grad(Prepare& p) {
+  const Spec& x = p.input(kX);
+  check_x(p, x);
+  check_part(p, p.input(kDy), x, 0, x.rank, "dy");
+  check_part(p, p.input(kGamma), x, x.rank - 1, x.rank, "gamma");
+  check_part(p, p.input(kMean), x, 0, x.rank - 1, "mean");
+  check_part(p, p.input(kRstd), x, 0, x.rank - 1, "rstd");
+  check_part(p, p.output(0), x, 0, x.rank, "dx");
+  check_part(p, p.output(1), x, x.rank - 1, x.rank, "dgamma");
+  check_part(p, p.output(2), x, x.rank - 1, x.rank, "dbeta");
+  const int64_t item = static_cast<int64_t>(dtype_size(x.dtype));
+  LayerNormState* s = new_layer_norm(p, x, 2 * x.dim(-1) * item);
+  s->chunk_columns = 128;
+  s->whole = 2 * x.size() * item <= kChunkBytes;
+  p.need_scratch(static_cast<size_t>(s->chunks * 2 * s->columns) * sizeof(double));
+  p.set_run(x.dtype == DType::kFloat32   ? run_layer_norm_grad<float>
+            : x.dtype == DType::kFloat64 ? run_layer_norm_grad<double>
+                                         : run_layer_norm_grad<uint16_t>);
+  if (s->whole) return p.add_phase(1);
+  p.add_phase(s->chunks);
+  p.add_phase(ceil_div(s->columns, s->chunk_columns));
+}
+
+NN_KERNEL("layer_norm_grad", prepare_layer_norm_grad);
+
+}  // namespace
+}  // namespace nnlite::NN_ISA
