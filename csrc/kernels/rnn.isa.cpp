@@ -1,6 +1,7 @@
 // simple_rnn, lstm, gru: all steps of a recurrent layer. Inputs: x, u, the first state, (lstm) the first cell state, (gru with reset after the
 // product) the recurrent bias, and the mask where there is one. Outputs: all states, (lstm, gru) gates, which may lie where x was, and cell states
-// (lstm) or what the reset gate multiplies or has multiplied (gru), and the last states. Steps that do not count keep the state.
+// (lstm) or what the reset gate multiplies or has multiplied (gru), and the last states. Steps that do not count keep the state. Without the
+// attribute `keep` gates and what follows them are no outputs, without `sequence` the states are none.
 #include "kernels/rnn_rows.h"
 
 namespace nnlite::NN_ISA {
@@ -12,7 +13,7 @@ struct ForwardRow {
   const T *x, *next_x;  // next_x: what the next step reads, or x again
   const T* bias;
   T *sums, *state, *other;
-  T *states, *gates, *kept;
+  T *states, *gates, *kept;  // null where they are no outputs
 };
 
 template <class T>
@@ -27,7 +28,7 @@ void step_simple(const RnnPlan& plan, const ForwardRow<T>& row) {
     const int n = static_cast<int>(smaller(plan.units - j, kLanes));
     prefetch_gate(row, j);
     const Vec<T> h = activate(plan.activation, load(row.sums + j) + load_some(row.x + j, n));
-    store_some(row.states + j, h, n);
+    if (row.states) store_some(row.states + j, h, n);
     store(row.state + j, h);
   }
 }
@@ -48,12 +49,14 @@ void step_lstm(const RnnPlan& plan, const ForwardRow<T>& row) {
     const Vec<T> g = activate(plan.activation, sum[2]), o = activate(plan.recurrent_activation, sum[3]);
     const Vec<T> c = fma(f, load(row.other + j), i * g);
     const Vec<T> h = o * activate(plan.activation, c);
-    store_some(row.gates + j, i, n);
-    store_some(row.gates + units + j, f, n);
-    store_some(row.gates + 2 * units + j, g, n);
-    store_some(row.gates + 3 * units + j, o, n);
-    store_some(row.kept + j, c, n);
-    store_some(row.states + j, h, n);
+    if (row.gates) {
+      store_some(row.gates + j, i, n);
+      store_some(row.gates + units + j, f, n);
+      store_some(row.gates + 2 * units + j, g, n);
+      store_some(row.gates + 3 * units + j, o, n);
+      store_some(row.kept + j, c, n);
+    }
+    if (row.states) store_some(row.states + j, h, n);
     store(row.other + j, c);
     store(row.state + j, h);
   }
@@ -81,11 +84,13 @@ void step_gru_after(const RnnPlan& plan, const ForwardRow<T>& row) {
     const Vec<T> z = activate(plan.recurrent_activation, x[0] + inner[0]), r = activate(plan.recurrent_activation, x[1] + inner[1]);
     const Vec<T> candidate = activate(plan.activation, fma(r, inner[2], x[2]));
     const Vec<T> h = mix(z, load(row.state + j), candidate);
-    store_some(row.gates + j, z, n);
-    store_some(row.gates + units + j, r, n);
-    store_some(row.gates + 2 * units + j, candidate, n);
-    store_some(row.kept + j, inner[2], n);
-    store_some(row.states + j, h, n);
+    if (row.gates) {
+      store_some(row.gates + j, z, n);
+      store_some(row.gates + units + j, r, n);
+      store_some(row.gates + 2 * units + j, candidate, n);
+      store_some(row.kept + j, inner[2], n);
+    }
+    if (row.states) store_some(row.states + j, h, n);
     store(row.state + j, h);
   }
 }
@@ -100,9 +105,11 @@ void step_gru_gates(const RnnPlan& plan, const ForwardRow<T>& row) {
     const Vec<T> z = activate(plan.recurrent_activation, load(row.sums + j) + load_some(row.x + j, n));
     const Vec<T> r = activate(plan.recurrent_activation, load(row.sums + padded + j) + load_some(row.x + units + j, n));
     const Vec<T> reset = r * load(row.state + j);
-    store_some(row.gates + j, z, n);
-    store_some(row.gates + units + j, r, n);
-    store_some(row.kept + j, reset, n);
+    if (row.gates) {
+      store_some(row.gates + j, z, n);
+      store_some(row.gates + units + j, r, n);
+      store_some(row.kept + j, reset, n);
+    }
     store(row.sums + j, z);
     store(row.other + j, reset);
   }
@@ -115,8 +122,8 @@ void step_gru_candidate(const RnnPlan& plan, const ForwardRow<T>& row) {
     const int n = static_cast<int>(smaller(units - j, kLanes));
     const Vec<T> candidate = activate(plan.activation, load(row.sums + 2 * padded + j) + load_some(row.x + 2 * units + j, n));
     const Vec<T> h = mix(load(row.sums + j), load(row.state + j), candidate);
-    store_some(row.gates + 2 * units + j, candidate, n);
-    store_some(row.states + j, h, n);
+    if (row.gates) store_some(row.gates + 2 * units + j, candidate, n);
+    if (row.states) store_some(row.states + j, h, n);
     store(row.state + j, h);
   }
 }
@@ -125,9 +132,9 @@ void step_gru_candidate(const RnnPlan& plan, const ForwardRow<T>& row) {
 template <class T>
 void keep_row(const RnnPlan& plan, const ForwardRow<T>& row) {
   const size_t bytes = static_cast<size_t>(plan.units) * sizeof(T);
-  __builtin_memcpy(row.states, row.state, bytes);
-  if (row.gates) __builtin_memset(row.gates, 0, static_cast<size_t>(plan.gates) * bytes);
-  if (!row.kept) return;
+  if (row.states) __builtin_memcpy(row.states, row.state, bytes);
+  if (!row.gates) return;
+  __builtin_memset(row.gates, 0, static_cast<size_t>(plan.gates) * bytes);
   if (plan.cell == RnnCell::kLstm) {
     __builtin_memcpy(row.kept, row.other, bytes);
   } else {
@@ -135,20 +142,30 @@ void keep_row(const RnnPlan& plan, const ForwardRow<T>& row) {
   }
 }
 
+// What a step of a row takes from x.
+template <class T>
+NN_INLINE const T* find_input(const RnnPlan& plan, const StepArgs& args, int64_t row, int64_t time) {
+  const int64_t wide = plan.gates * plan.units;
+  const T* x = static_cast<const T*>(args.in[0]);
+  if (plan.ids < 0) return x + place(plan, row, time, wide);
+  const int64_t id = static_cast<const int32_t*>(args.in[plan.ids])[row * plan.steps + time];
+  return id < 0 || id >= plan.table_rows ? static_cast<const T*>(missing_row(plan)) : x + id * wide;
+}
+
 template <class T>
 ForwardRow<T> find_row(const RnnPlan& plan, const StepArgs& args, const RnnWork<T>& work, int64_t first, int64_t i, int64_t time, int64_t next) {
-  const bool simple = plan.cell == RnnCell::kSimple;
-  const int64_t row = first + i, wide = plan.gates * plan.units;
+  const int64_t row = first + i;
   ForwardRow<T> r;
-  r.x = static_cast<const T*>(args.in[0]) + place(plan, row, time, wide);
-  r.next_x = static_cast<const T*>(args.in[0]) + place(plan, row, next, wide);
+  r.x = find_input<T>(plan, args, row, time);
+  r.next_x = find_input<T>(plan, args, row, next);
   r.bias = plan.cell == RnnCell::kGruAfter ? static_cast<const T*>(args.in[3]) : nullptr;
   r.sums = work.sums + i * plan.gate_ld;
   r.state = work.state + i * plan.state_ld;
   r.other = work.other + i * plan.state_ld;
-  r.states = static_cast<T*>(args.out[0]) + place(plan, row, time, plan.units);
-  r.gates = simple ? nullptr : static_cast<T*>(args.out[1]) + place(plan, row, time, wide);
-  r.kept = simple ? nullptr : static_cast<T*>(args.out[2]) + place(plan, row, time, plan.units);
+  const int64_t at = place(plan, row, time, plan.units);
+  r.states = plan.states < 0 ? nullptr : static_cast<T*>(args.out[plan.states]) + at;
+  r.gates = plan.kept < 0 ? nullptr : static_cast<T*>(args.out[plan.kept]) + at * plan.gates;
+  r.kept = plan.kept < 0 ? nullptr : static_cast<T*>(args.out[plan.kept + 1]) + at;
   return r;
 }
 
@@ -199,13 +216,13 @@ void run_rnn(const void* state, int phase, int64_t begin, int64_t end, const Ste
     copy_in(plan, static_cast<const T*>(args.in[2]) + at, plan.units, rows.count, work.state);
     if (lstm) copy_in(plan, static_cast<const T*>(args.in[3]) + at, plan.units, rows.count, work.other);
     run_chunk(plan, args, rows, work);
-    copy_out(plan, work.state, rows.count, static_cast<T*>(args.out[plan.cell == RnnCell::kSimple ? 1 : 3]) + at);
-    if (lstm) copy_out(plan, work.other, rows.count, static_cast<T*>(args.out[4]) + at);
+    copy_out(plan, work.state, rows.count, static_cast<T*>(args.out[plan.last]) + at);
+    if (lstm) copy_out(plan, work.other, rows.count, static_cast<T*>(args.out[plan.last + 1]) + at);
   }
 }
 
 void prepare_rnn(Prepare& prepare, RnnCell cell) {
-  auto* plan = static_cast<RnnPlan*>(prepare.new_state(sizeof(RnnPlan)));
+  auto* plan = static_cast<RnnPlan*>(prepare.new_state(rnn_state_bytes(prepare)));
   plan_rnn(prepare, cell, false, plan);
   const bool single = prepare.input(0).dtype == DType::kFloat32;
   const int64_t whole = rnn_packed_size(plan->units, plan->gates * plan->padded);

@@ -222,7 +222,7 @@ void run_rnn_grad(const void* state, int phase, int64_t begin, int64_t end, cons
 }
 
 void prepare_rnn_grad(Prepare& prepare, RnnCell cell) {
-  auto* plan = static_cast<RnnPlan*>(prepare.new_state(sizeof(RnnPlan)));
+  auto* plan = static_cast<RnnPlan*>(prepare.new_state(rnn_state_bytes(prepare)));
   plan_rnn(prepare, cell, true, plan);
   const bool single = prepare.input(0).dtype == DType::kFloat32;
   prepare.set_run(single ? run_rnn_grad<float> : run_rnn_grad<double>);

@@ -1,6 +1,7 @@
 #include "kernels/rnn_plan.h"
 
 #include <cstring>
+#include <limits>
 
 namespace nnlite {
 namespace {
@@ -31,25 +32,82 @@ void require(const Prepare& prepare, const char* what, const Spec& spec, DType d
   prepare.fail("%s must be %s [%lld, %lld]", what, dtype_name(dtype), static_cast<long long>(a), static_cast<long long>(b));
 }
 
-// The names of inputs and outputs, one letter each: G gates, S states (or anything of their shape), H one state, U the recurrent kernel, B a bias.
-const char* form_of(RnnCell cell, bool gradient, bool outputs, bool sequence) {
+// The names of inputs and outputs, one letter each: G gates, S states (or anything of their shape), H one state, U the recurrent kernel, B a bias,
+// M a mask, T a table of gates, I its rows.
+const char* gradient_form(RnnCell cell, bool outputs, bool sequence) {
   switch (cell) {
-    case RnnCell::kSimple: return !gradient ? (outputs ? "SH" : "GUH") : outputs ? "GH" : sequence ? "SUHS" : "SUH";
-    case RnnCell::kLstm: return !gradient ? (outputs ? "SGSHH" : "GUHH") : outputs ? "GHH" : sequence ? "GSUHHHS" : "GSUHHH";
-    case RnnCell::kGruAfter: return !gradient ? (outputs ? "SGSH" : "GUHB") : outputs ? "GGH" : sequence ? "GSSUHHS" : "GSSUHH";
-    case RnnCell::kGruBefore: return !gradient ? (outputs ? "SGSH" : "GUH") : outputs ? "GH" : sequence ? "GSSUHHS" : "GSSUHH";
+    case RnnCell::kSimple: return outputs ? "GH" : sequence ? "SUHS" : "SUH";
+    case RnnCell::kLstm: return outputs ? "GHH" : sequence ? "GSUHHHS" : "GSUHHH";
+    case RnnCell::kGruAfter: return outputs ? "GGH" : sequence ? "GSSUHHS" : "GSSUHH";
+    case RnnCell::kGruBefore: return outputs ? "GH" : sequence ? "GSSUHHS" : "GSSUHH";
   }
   return "";
 }
+const char* forward_inputs(RnnCell cell) {
+  return cell == RnnCell::kSimple || cell == RnnCell::kGruBefore ? "UH" : cell == RnnCell::kLstm ? "UHH" : "UHB";
+}
 
-void require_form(const Prepare& prepare, const RnnPlan& plan, const char* form, bool outputs) {
+// A text of a few letters.
+struct Form {
+  char letters[16] = {};
+  int count = 0;
+
+  void add(const char* more) {
+    while (*more) letters[count++] = *more++;
+  }
+  int find(char letter) const {
+    const char* found = std::strchr(letters, letter);
+    return found ? static_cast<int>(found - letters) : -1;
+  }
+};
+
+Form inputs_of(const Prepare& prepare, const RnnPlan& plan, bool gradient) {
+  Form form;
+  if (gradient) {
+    form.add(gradient_form(plan.cell, false, plan.sequence));
+  } else {
+    form.add(prepare.get_int("table", 0) ? "T" : "G");
+    form.add(forward_inputs(plan.cell));
+  }
+  if (prepare.get_int("mask", 0)) form.add("M");
+  if (form.find('T') >= 0) form.add("I");
+  return form;
+}
+
+// Sets where the forward kernels find their outputs, too.
+Form outputs_of(const Prepare& prepare, bool gradient, RnnPlan* plan) {
+  Form form;
+  plan->states = plan->kept = -1;
+  if (gradient) {
+    form.add(gradient_form(plan->cell, true, plan->sequence));
+    return form;
+  }
+  if (prepare.get_int("sequence", 1)) {
+    plan->states = 0;
+    form.add("S");
+  }
+  if (plan->cell != RnnCell::kSimple && prepare.get_int("keep", 1)) {
+    plan->kept = form.count;
+    form.add("GS");
+  }
+  plan->last = form.count;
+  form.add(plan->cell == RnnCell::kLstm ? "HH" : "H");
+  return form;
+}
+
+void require_form(const Prepare& prepare, const RnnPlan& plan, const Form& form, bool outputs) {
   const DType dtype = prepare.input(0).dtype;
-  for (int i = 0; form[i]; ++i) {
+  const int count = outputs ? prepare.num_outputs() : prepare.num_inputs();
+  if (count != form.count) prepare.fail("takes %d %s here, but got %d", form.count, outputs ? "outputs" : "inputs", count);
+  for (int i = 0; i < form.count; ++i) {
     const Spec& spec = outputs ? prepare.output(i) : prepare.input(i);
-    switch (form[i]) {
+    switch (form.letters[i]) {
       case 'G': require(prepare, "a tensor of gates", spec, dtype, 3, plan.batch, plan.steps, plan.gates * plan.units); break;
       case 'S': require(prepare, "a tensor of states", spec, dtype, 3, plan.batch, plan.steps, plan.units); break;
       case 'H': require(prepare, "a state", spec, dtype, 2, plan.batch, plan.units, 0); break;
+      case 'M': require(prepare, "the mask", spec, DType::kBool, 2, plan.batch, plan.steps, 0); break;
+      case 'T': require(prepare, "the table", spec, dtype, 2, plan.table_rows, plan.gates * plan.units, 0); break;
+      case 'I': require(prepare, "rows of the table", spec, DType::kInt32, 2, plan.batch, plan.steps, 0); break;
       case 'U': require(prepare, "the recurrent kernel", spec, dtype, 2, plan.units, plan.gates * plan.units, 0); break;
       default: require(prepare, "the recurrent bias", spec, dtype, 1, plan.gates * plan.units, 0, 0); break;
     }
@@ -62,7 +120,18 @@ void cut_rows(RnnPlan* plan) {
   plan->rows = plan->chunks ? ceil_div(plan->batch, plan->chunks) : 0;
 }
 
+template <class T>
+void fill_missing(const RnnPlan& plan, T* row) {
+  for (int64_t i = 0; i < plan.gates * plan.units; ++i) row[i] = std::numeric_limits<T>::quiet_NaN();
+}
+
 }  // namespace
+
+size_t rnn_state_bytes(const Prepare& prepare) {
+  const Spec& first = prepare.input(0);
+  const bool table = prepare.get_int("table", 0) && first.rank == 2;
+  return sizeof(RnnPlan) + (table ? static_cast<size_t>(first.dims[1]) * dtype_size(first.dtype) : 0);
+}
 
 void plan_rnn(Prepare& prepare, RnnCell cell, bool gradient, RnnPlan* plan) {
   plan->cell = cell;
@@ -71,31 +140,32 @@ void plan_rnn(Prepare& prepare, RnnCell cell, bool gradient, RnnPlan* plan) {
   plan->recurrent_activation = cell == RnnCell::kSimple ? RnnActivation::kLinear : parse_activation(prepare, "recurrent_activation");
   plan->reverse = prepare.get_int("reverse", 0) != 0;
   plan->sequence = gradient && prepare.get_int("sequence", 1) != 0;
-  const char* form = form_of(cell, gradient, false, plan->sequence);
-  const int inputs = static_cast<int>(std::strlen(form));
-  plan->mask = prepare.get_int("mask", 0) ? inputs : -1;
-  if (prepare.num_inputs() != inputs + (plan->mask >= 0)) {
-    prepare.fail("takes %d inputs here, but got %d", inputs + (plan->mask >= 0), prepare.num_inputs());
-  }
+  const Form form = inputs_of(prepare, *plan, gradient);
+  plan->mask = form.find('M');
+  plan->ids = form.find('I');
+  if (prepare.num_inputs() != form.count) prepare.fail("takes %d inputs here, but got %d", form.count, prepare.num_inputs());
   const Spec& first = prepare.input(0);
-  const Spec& kernel = prepare.input(static_cast<int>(std::strchr(form, 'U') - form));
-  if (first.rank != 3 || kernel.rank != 2) {
-    prepare.fail("sequences must have rank 3 and the recurrent kernel rank 2, but have %d and %d", first.rank, kernel.rank);
+  const Spec& kernel = prepare.input(form.find('U'));
+  const Spec& sequences = plan->ids < 0 ? first : prepare.input(plan->ids);
+  if (sequences.rank != (plan->ids < 0 ? 3 : 2) || kernel.rank != 2) {
+    prepare.fail("sequences must have rank 3 (rows of a table 2) and the recurrent kernel rank 2, but have %d and %d", sequences.rank, kernel.rank);
   }
   if (first.dtype != DType::kFloat32 && first.dtype != DType::kFloat64) {
     prepare.fail("inputs must be float32 or float64, but are %s", dtype_name(first.dtype));
   }
-  plan->batch = first.dims[0];
-  plan->steps = first.dims[1];
+  plan->batch = sequences.dims[0];
+  plan->steps = sequences.dims[1];
+  plan->table_rows = first.dims[0];
   plan->units = kernel.dims[0];
   if (plan->units < 1) prepare.fail("there must be at least one unit");
   require_form(prepare, *plan, form, false);
-  require_form(prepare, *plan, form_of(cell, gradient, true, plan->sequence), true);
-  if (plan->mask >= 0) require(prepare, "the mask", prepare.input(plan->mask), DType::kBool, 2, plan->batch, plan->steps, 0);
+  require_form(prepare, *plan, outputs_of(prepare, gradient, plan), true);
 
   plan->padded = ceil_div(plan->units, 16) * 16;
   plan->state_ld = plan->padded + 16;  // rows must not lie a multiple of 4 KiB apart
   plan->gate_ld = plan->gates * plan->padded + 16;
+  if (plan->ids >= 0 && first.dtype == DType::kFloat32) fill_missing(*plan, reinterpret_cast<float*>(plan + 1));
+  if (plan->ids >= 0 && first.dtype == DType::kFloat64) fill_missing(*plan, reinterpret_cast<double*>(plan + 1));
   cut_rows(plan);
   plan->pack_chunks = gradient ? ceil_div(plan->padded, kRnnPanel) : ceil_div(plan->gates * plan->padded, kRnnPanel);
   const double cells = static_cast<double>(plan->batch * plan->steps) * static_cast<double>(plan->units);

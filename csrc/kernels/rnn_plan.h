@@ -2,6 +2,7 @@
 //
 // Gates lie side by side in the last axis: i, f, g, o (lstm), z, r, candidate (gru), one (simple_rnn). Inputs x [batch, steps, gates * units] hold
 // the projections of the sequences, bias included; what a step adds is the product of the state with u [units, gates * units].
+// With the attribute `table`, x is a table [rows, gates * units] and the last input holds the row of each step, int32 [batch, steps].
 // A chunk is a group of rows of the batch, for all steps: rows never wait for each other.
 #pragma once
 #include <cstdint>
@@ -19,6 +20,10 @@ struct RnnPlan {
   bool reverse;    // steps are taken from the last to the first
   bool sequence;   // gradients: of all states are given
   int mask;        // input that tells which steps count, or -1
+  int ids;         // input that tells which rows of the table x the steps take, or -1
+  int64_t table_rows;
+  // Outputs of the forward kernels, or -1 where nobody reads them.
+  int states, kept, last;
   int64_t batch, steps, units, gates;
   int64_t padded;      // units in whole vectors
   int64_t chunks, rows;  // the most rows of a chunk
@@ -29,8 +34,12 @@ struct RnnPlan {
 constexpr int64_t kRnnPanel = 64;     // columns of a packed panel
 constexpr int64_t kRnnSpareRows = 3;  // products may read and write so many rows past the last
 
-// Fills `plan` and sets phases and cost. The inputs are those of the op, see rnn.isa.cpp and rnn_grad.isa.cpp.
+// Fills `plan`, a state of rnn_state_bytes, and sets phases and cost. The inputs are those of the op, see rnn.isa.cpp and rnn_grad.isa.cpp.
 void plan_rnn(Prepare& prepare, RnnCell cell, bool gradient, RnnPlan* plan);
+
+// Bytes of the state: the plan, and with a table the row that ids out of its range get, NaN.
+size_t rnn_state_bytes(const Prepare& prepare);
+inline const void* missing_row(const RnnPlan& plan) { return &plan + 1; }
 
 // Elements of packed rows [k][columns].
 inline int64_t rnn_packed_size(int64_t k, int64_t columns) { return (columns + kRnnPanel - 1) / kRnnPanel * kRnnPanel * k; }

@@ -61,6 +61,27 @@ class Layer {
     if (cell_ == Cell::kLstm) outputs.push_back(state);
     return run_every_way(name_of(cell_), joined(inputs, mask), outputs, attributes());
   }
+  // The same with rows of a table as x.
+  std::vector<Buffer> forward_on(const Buffer& table, const Buffer& ids, bool every_way = true) const {
+    std::vector<Buffer> given = inputs;
+    given[0] = table;
+    std::vector<Spec> outputs;
+    for (const Buffer& buffer : forward()) outputs.push_back(buffer.spec());
+    Attributes with_table = attributes();
+    with_table["table"] = int64_t{1};
+    given = joined(joined(given, mask), {ids});
+    return every_way ? run_every_way(name_of(cell_), given, outputs, with_table) : run_kernel(name_of(cell_), given, outputs, with_table);
+  }
+  // Without gates and what follows them, and without all states unless `sequence`.
+  std::vector<Buffer> forward_without(bool sequence) const {
+    std::vector<Spec> outputs;
+    if (sequence) outputs.push_back(make({s_.batch, s_.steps, s_.units}));
+    for (int i = 0; i < (cell_ == Cell::kLstm ? 2 : 1); ++i) outputs.push_back(inputs[2].spec());
+    Attributes without = attributes();
+    without["keep"] = int64_t{0};
+    without["sequence"] = int64_t{sequence};
+    return run_every_way(name_of(cell_), joined(inputs, mask), outputs, without);
+  }
   // Gradients of x, (gru with reset after) of the product of state and u, of the first states; from those of all states and of the last ones.
   std::vector<Buffer> backward(const std::vector<Buffer>& out, const Buffer& dstates, const std::vector<Buffer>& dlast) const {
     std::vector<Buffer> given;
@@ -253,6 +274,48 @@ TEST(rnn_does_not_depend_on_neighbours_or_padding) {
   }
 }
 
+// Rows of a table, read where a step needs them, give the bits of the same rows gathered first; rows that do not exist are NaN.
+TEST(rnn_reads_rows_of_a_table) {
+  for (Cell cell : kCells) {
+    for (const bool masked : {false, true}) {
+      for (DType dtype : {DType::kFloat32, DType::kFloat64}) {
+        const int64_t batch = 6, steps = 5, units = 18, rows = 7, wide = gates_of(cell) * units;
+        Layer layer(cell, {batch, steps, units}, {masked, true}, dtype);
+        const Buffer table = random_buffer(layer.make({rows, wide}), 31, -2, 2);
+        Buffer ids = random_buffer(make_spec({batch, steps}, DType::kInt32), 32, 0, 0);
+        const size_t row_bytes = static_cast<size_t>(wide) * dtype_size(dtype);
+        for (int64_t i = 0; i < batch * steps; ++i) {
+          const int64_t id = i * 5 % rows;
+          ids.at<int32_t>(i) = static_cast<int32_t>(id);
+          std::memcpy(layer.inputs[0].as<char>() + i * row_bytes, table.as<char>() + id * row_bytes, row_bytes);
+        }
+        const auto expected = layer.forward();
+        const auto found = layer.forward_on(table, ids);
+        for (size_t i = 0; i < expected.size(); ++i) EXPECT(found[i].same_bytes(expected[i]));
+        for (int64_t i = 0; i < batch * steps; ++i) ids.at<int32_t>(i) = i % 2 ? -1 : static_cast<int32_t>(rows);
+        const auto missing = layer.forward_on(table, ids, false)[0];
+        for (int64_t i = 0; i < missing.size() && !masked; ++i) EXPECT(std::isnan(value_at(missing, i)));
+      }
+    }
+  }
+}
+
+TEST(rnn_writes_only_what_is_asked_for) {
+  for (Cell cell : kCells) {
+    for (const bool masked : {false, true}) {
+      const Layer layer(cell, {6, 5, 18}, {masked}, DType::kFloat32);
+      const auto all = layer.forward();
+      const size_t last = cell == Cell::kSimple ? 1 : 3;
+      for (const bool sequence : {false, true}) {
+        const auto some = layer.forward_without(sequence);
+        EXPECT(some.size() == all.size() - last + sequence);
+        if (sequence) EXPECT(some[0].same_bytes(all[0]));
+        for (size_t i = last; i < all.size(); ++i) EXPECT(some[i - last + sequence].same_bytes(all[i]));
+      }
+    }
+  }
+}
+
 TEST(rnn_refuses_what_does_not_fit) {
   const Buffer x = random_buffer({2, 3, 16}), u = random_buffer({4, 16}), h = random_buffer({2, 4});
   const std::vector<Spec> outputs = {make_spec({2, 3, 4}), make_spec({2, 3, 16}), make_spec({2, 3, 4}), make_spec({2, 4}), make_spec({2, 4})};
@@ -263,6 +326,14 @@ TEST(rnn_refuses_what_does_not_fit) {
   EXPECT_THROWS(run_kernel("lstm", {x, u, h, h}, outputs, {{"activation", std::string("gelu")}}), std::invalid_argument, "'gelu'");
   const Attributes masked = {{"activation", std::string("tanh")}, {"recurrent_activation", std::string("sigmoid")}, {"mask", int64_t{1}}};
   EXPECT_THROWS(run_kernel("lstm", {x, u, h, h, random_buffer({2, 3})}, outputs, masked), std::invalid_argument, "the mask must be bool [2, 3]");
+  Attributes of_table = plain;
+  of_table["table"] = int64_t{1};
+  const Buffer table = random_buffer({9, 16});
+  EXPECT_THROWS(run_kernel("lstm", {table, u, h, h, random_buffer({2, 3})}, outputs, of_table), std::invalid_argument, "int32 [2, 3]");
+  EXPECT_THROWS(run_kernel("lstm", {table, u, h, h}, outputs, of_table), std::invalid_argument, "takes 5 inputs");
+  Attributes last_only = plain;
+  last_only["keep"] = last_only["sequence"] = int64_t{0};
+  EXPECT_THROWS(run_kernel("lstm", {x, u, h, h}, outputs, last_only), std::invalid_argument, "takes 2 outputs");
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ from nnlite.graph.passes.image_blocks import block_images
 from nnlite.graph.passes.pack import hoist, pack_weights
 from nnlite.graph.passes.pool_epilogue import fuse_pools
 from nnlite.graph.passes.pooling import relu_before_pool_grad
+from nnlite.graph.passes.recurrent import project_tables, trim_recurrent
 from nnlite.graph.passes.reshapes import sink_reshapes
 from nnlite.graph.passes.simplify import read_before_broadcast, simplify
 
@@ -27,9 +28,11 @@ def optimize(graph: Graph) -> Graph:
     graph = scale_in_update(graph)
     graph = sink_reshapes(graph)
     graph = fuse_epilogues(graph)
+    graph = project_tables(graph)
     graph = pack_weights(graph)
     graph = fuse_pools(graph)
     graph = fuse_elementwise(graph)
+    graph = trim_recurrent(graph)
     return block_images(hoist(graph))
 
 
