@@ -59,8 +59,13 @@ void run_plain(const DenseConv& conv, const Rectangle& part, const T* in, T* out
   }
 }
 
+// Whether the first and the last output along an axis miss one tap.
+struct Edges {
+  bool first, last;
+};
+
 template <class T>
-void run_sliding(const DenseConv& conv, const Rectangle& part, const T* in, T* out, Tile<T> tile) {
+void run_sliding(const DenseConv& conv, const Rectangle& part, Edges rows_edges, Edges cols_edges, const T* in, T* out, Tile<T> tile) {
   tile.pixel_out = conv.col_out;
   tile.row_out = conv.row_out;
   const int64_t stride = conv.col_in == conv.tap_col ? 1 : 2;
@@ -71,6 +76,8 @@ void run_sliding(const DenseConv& conv, const Rectangle& part, const T* in, T* o
   const int64_t begin = tile.begin, end = tile.end;
   for (int64_t h = part.row_begin, rows; h < part.row_end; h += rows) {
     rows = smaller(part.row_end - h, kSlidingRows);
+    tile.misses_top = rows_edges.first && h == part.row_begin;
+    tile.misses_bottom = rows_edges.last && h + rows == part.row_end;
     for (tile.begin = begin; tile.begin < end; tile.begin = tile.end) {
       tile.end = smaller(tile.begin + kChannelBlock, end);
       tile.in = in + h * conv.row_in + part.col_begin * conv.col_in;
@@ -80,6 +87,8 @@ void run_sliding(const DenseConv& conv, const Rectangle& part, const T* in, T* o
         const int64_t wide = cols % tiles - (tiles - left);
         const int64_t width = cols / tiles + (wide > 0);
         tile.count = smaller(wide > 0 ? wide : left, run);
+        tile.misses_left = cols_edges.first && left == tiles;
+        tile.misses_right = cols_edges.last && left == tile.count;
         find_sliding_tile(in, rows, width, stride == 2, tile.map)(tile);
         tile.in += tile.count * width * conv.col_in;
         tile.out += tile.count * width * conv.col_out;
@@ -94,6 +103,14 @@ bool slides(const DenseConv& conv, int64_t tap_rows, int64_t tap_cols) {
   return tap_rows == 3 && tap_cols == 3 && (same || (2 * conv.tap_row == conv.row_in && 2 * conv.tap_col == conv.col_in));
 }
 
+// Activations that tiles do not compute. `out` is pixel (0, 0) of the convolution.
+template <class T>
+void finish_part(const DepthwisePlan& plan, const DenseConv& conv, const Rectangle& part, const Tile<T>& tile, T* out) {
+  if (plan.activation == Activation::kSigmoid || plan.activation == Activation::kTanh) {
+    activate(plan.activation, conv, part, tile.begin, tile.end, out);
+  }
+}
+
 // One rectangle of one image; `tile` has the channels and what does not depend on the rectangle.
 template <class T>
 void run_rectangle(const DepthwisePlan& plan, const DenseConv& conv, const ConvSegment& row, const ConvSegment& col, const Rectangle& part,
@@ -104,13 +121,43 @@ void run_rectangle(const DepthwisePlan& plan, const DenseConv& conv, const ConvS
   const T* from = in + conv.origin_in + row.tap_begin * conv.tap_row + col.tap_begin * conv.tap_col;
   T* to = out + conv.origin_out;
   if (kHasSliding<T> && (kSlidesMapped || !tile.map) && slides(conv, tile.tap_rows, tile.tap_cols)) {
-    run_sliding(conv, part, from, to, tile);
+    run_sliding(conv, part, {}, {}, from, to, tile);
   } else {
     run_plain(conv, part, from, to, tile);
   }
-  if (plan.activation == Activation::kSigmoid || plan.activation == Activation::kTanh) {
-    activate(plan.activation, conv, part, tile.begin, tile.end, to);
+  finish_part(plan, conv, part, tile, to);
+}
+
+// Whether along an axis all outputs see three taps, but for the first and the last, which may miss the tap outside.
+bool find_edges(const ConvSegment* segments, int64_t count, int64_t taps, Edges* edges) {
+  const auto is = [&](int64_t i, int64_t tap_begin, int64_t tap_end) {
+    return i < count && segments[i].tap_begin == tap_begin && segments[i].tap_end == tap_end;
+  };
+  const auto is_one = [&](int64_t i) { return segments[i].end - segments[i].begin == 1; };
+  edges->first = is(0, 1, 3) && is_one(0);
+  edges->last = is(edges->first + 1, 0, 2) && is_one(edges->first + 1);
+  return taps == 3 && is(edges->first, 0, 3) && count == 1 + edges->first + edges->last;
+}
+
+// The pixels `block` by sliding tiles alone, where all of them can be: false where they cannot.
+template <class T>
+bool run_sliding_block(const DepthwisePlan& plan, const DenseConv& conv, const Rectangle& block, const T* in, const T* weights, T* out, Tile<T> tile) {
+  Edges rows, cols;
+  if (!kHasSliding<T> || (!kSlidesMapped && tile.map) || !slides(conv, 3, 3)) return false;
+  if (!find_edges(conv.row_segments, conv.row_segment_count, conv.taps_rows, &rows)) return false;
+  if (!find_edges(conv.col_segments, conv.col_segment_count, conv.taps_cols, &cols)) return false;
+  // Phases of an input gradient may have a row or column less than the first, which cuts the work.
+  const int64_t row_end = smaller(block.row_end, conv.out_rows), col_end = smaller(block.col_end, conv.out_cols);
+  if (block.col_begin >= col_end) return true;
+  tile.weights = weights + conv.weights;
+  cols = {cols.first && block.col_begin == 0, cols.last && col_end == conv.out_cols};
+  for (int64_t h = block.row_begin; h < row_end; h += kRowBlock) {
+    const Rectangle part = {h, smaller(h + kRowBlock, row_end), block.col_begin, col_end};
+    const Edges ends = {rows.first && h == 0, rows.last && part.row_end == conv.out_rows};
+    run_sliding(conv, part, ends, cols, in + conv.origin_in, out + conv.origin_out, tile);
+    finish_part(plan, conv, part, tile, out + conv.origin_out);
   }
+  return true;
 }
 
 // The pixels `block` of one image, filters [begin, end).
@@ -131,7 +178,8 @@ void run_block(const DepthwisePlan& plan, const DenseConv& conv, const Rectangle
   tile.weight_depth = plan.weight_depth;
   tile.fetches = plan.fetches;
   tile.past_caches = plan.past_caches && reinterpret_cast<uintptr_t>(out) % 64 == 0;
-  for (int64_t y = 0; y < conv.row_segment_count; ++y) {
+  const bool done = run_sliding_block(plan, conv, block, in, weights, out, tile);
+  for (int64_t y = 0; y < conv.row_segment_count && !done; ++y) {
     const ConvSegment& row = conv.row_segments[y];
     const int64_t row_end = smaller(block.row_end, row.end);
     for (int64_t h = larger(block.row_begin, row.begin); h < row_end; h += kRowBlock) {

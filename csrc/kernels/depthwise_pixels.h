@@ -1,5 +1,5 @@
 // The tiles of depthwise_conv2d and its input gradient: some pixels of a row or column times one register of channels. For 3 x 3 taps at stride 1
-// or 2 they are up to two rows of four pixels, and every loaded pixel serves all taps that see it.
+// or 2 they are up to two rows of four pixels, and every loaded pixel serves all taps that see it; along the edges of the image they leave out what is not there.
 // Per-ISA header: include only from `.isa.cpp` files.
 #pragma once
 #include "kernels/depthwise_tile.h"
@@ -39,6 +39,8 @@ struct Tile {
   int64_t begin, end;  // filters
   const int32_t* map;  // channel of every filter, null when they are the same
   int64_t depth, weight_depth;  // with a map: channels that every filter reads, elements between their weights
+  // Sliding tiles: what of the image the first and the last row and column of outputs miss.
+  bool misses_top, misses_bottom, misses_left, misses_right;
   bool fetches;      // sliding tiles fetch what the ones below read first
   bool past_caches;  // and write whole, aligned registers past the caches
 };
@@ -99,13 +101,18 @@ NN_INLINE void fetch_below(const Tile<T>& tile, const T* in) {
   }
 }
 
-// 3 x 3 neighbouring taps at stride kStride: kRows x kCols outputs from one load of each pixel they see.
+// 3 x 3 neighbouring taps at stride kStride: kRows x kCols outputs from one load of each pixel they see. At the image's edges the first or last row
+// and column of pixels is not there.
 template <class T, int kRows, int kCols, int kStride, Access kAccess>
-NN_INLINE void slide(const Tile<T>& tile, const Lanes<T, kAccess>& lanes, const T* in, const Reg<T> (&weights)[3][3], Reg<T> (&acc)[kRows * kCols]) {
+NN_INLINE void slide(const Tile<T>& tile, const Lanes<T, kAccess>& lanes, const T* in, bool left, bool right, const Reg<T> (&weights)[3][3],
+                     Reg<T> (&acc)[kRows * kCols]) {
+  constexpr int kLastRow = kStride * (kRows - 1) + 2, kLastCol = kStride * (kCols - 1) + 2;
 #pragma GCC unroll 5
-  for (int y = 0; y < kStride * (kRows - 1) + 3; ++y) {
+  for (int y = 0; y <= kLastRow; ++y) {
+    if ((y == 0 && tile.misses_top) || (y == kLastRow && tile.misses_bottom)) continue;
 #pragma GCC unroll 9
-    for (int x = 0; x < kStride * (kCols - 1) + 3; ++x) {
+    for (int x = 0; x <= kLastCol; ++x) {
+      if ((x == 0 && left) || (x == kLastCol && right)) continue;
       const Reg<T> value = lanes.read(in + y * tile.tap_row + x * tile.tap_col);
 #pragma GCC unroll 2
       for (int i = 0; i < kRows; ++i) {
@@ -149,13 +156,14 @@ NN_INLINE void sliding_lanes(const Tile<T>& tile, const Lanes<T, kAccess>& lanes
     if (kAccess != Access::kMapped && tile.fetches) fetch_below<T, kRows, kCols, kStride>(tile, in + lanes.c);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows * kCols; ++i) acc[i] = Reg<T>::zero();
+    const bool left = tile.misses_left && n == tile.count, right = tile.misses_right && n == 1;
     if (kAccess == Access::kMapped) {
       for (int64_t d = 0; d < tile.depth; ++d) {
         load_weights(tile, lanes, d, weights);
-        slide<T, kRows, kCols, kStride>(tile, lanes, in + d, weights, acc);
+        slide<T, kRows, kCols, kStride>(tile, lanes, in + d, left, right, weights, acc);
       }
     } else {
-      slide<T, kRows, kCols, kStride>(tile, lanes, in, weights, acc);
+      slide<T, kRows, kCols, kStride>(tile, lanes, in, left, right, weights, acc);
     }
     finish(tile, lanes, acc);
 #pragma GCC unroll 2

@@ -18,8 +18,8 @@ constexpr int64_t kGradBlockPixels = 64;
 // Bytes of x and dy that stay in cache meanwhile, and the fewest output rows of a chunk.
 constexpr int64_t kGradBlockBytes = 256 * 1024;
 constexpr int64_t kGradRows = 8;
-// Multiply-adds of a chunk of the others (about 10 us on one core), the most chunks, and the fewest rows of a chunk.
-constexpr int64_t kChunkWork = 600000;
+// Multiply-adds of a chunk of the others (about 5 us on one core), the most chunks, and the fewest rows of a chunk.
+constexpr int64_t kChunkWork = 150000;
 constexpr int64_t kMostChunks = 48;
 constexpr int64_t kChunkRows = 8;
 // Images of this size on are fetched before they are needed, results of this size on written past the caches.

@@ -88,6 +88,40 @@ TEST(depthwise_conv2d_at_stride_2) {
   }
 }
 
+// 3 x 3 taps at stride 1: every size and every combination of edges that miss a tap, two or none.
+TEST(depthwise_conv2d_at_edges) {
+  Chooser choose(11);
+  for (int64_t h = 1; h <= 12; ++h) {
+    for (int64_t w = 1; w <= 12; ++w) {
+      const int64_t c = choose.of({1, 16, 17, 40});
+      ConvCase p = {choose.of({1, 2}), h, w, c, c * choose.of({1, 1, 2}), 3, 3, 1, 1, 1, 1, 1, {1, 1, 1, 1}};
+      if (choose.between(0, 2) == 0) {
+        for (int64_t& side : p.padding) side = choose.of({0, 1, 1, 2});
+      }
+      expect_all_close(p, h * 100 + w);
+    }
+  }
+}
+
+// The same for the forward pass: tap (0, 0) lies in the padding for the first row and column alone, tap (2, 2) for the last.
+TEST(depthwise_conv2d_forward_never_multiplies_padding) {
+  for (const int64_t stride : {1, 2}) {
+    for (const int64_t last : {0, 1}) {
+      const ConvCase p = {1, 9, 11, 16, 16, 3, 3, stride, stride, 1, 1, 1, {1, 1, 1, 1}};
+      const Buffer x = random_buffer(p.x(), 1, 0.5, 1.0), w = random_buffer(p.depthwise_kernel(), 2);
+      for (int64_t k = 0; k < 16; ++k) w.at<float>(last * 8 * 16 + k) = INFINITY;
+      const Buffer y = run_every_way("depthwise_conv2d", {x, w}, {p.y()}, p.attributes())[0];
+      for (int64_t row = 0; row < p.oh(); ++row) {
+        for (int64_t col = 0; col < p.ow(); ++col) {
+          const bool padded = last ? row == p.oh() - 1 || col == p.ow() - 1 : row == 0 || col == 0;
+          const float value = y.at<float>((row * p.ow() + col) * 16);
+          EXPECT(padded ? std::isfinite(value) : std::isinf(value));
+        }
+      }
+    }
+  }
+}
+
 // A tap in the padding takes no part, not even in the input gradient at stride 2: an infinite weight is met only where there is a pixel.
 TEST(depthwise_conv2d_never_multiplies_padding) {
   for (const int64_t pad : {0, 1}) {
