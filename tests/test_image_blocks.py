@@ -132,8 +132,8 @@ def test_chains_that_would_gain_nothing_stay(batch, channels):
 
 
 def test_large_weights_stay_out():
-    model = _model(layers.DepthwiseConv2D(3, padding="same"), layers.Conv2D(512, 1), layers.Conv2D(512, 1), shape=(4, 4, 512))
-    assert not _loops(_plan(lambda x: model(x), (256, 4, 4, 512)))
+    model = _model(layers.DepthwiseConv2D(3, padding="same"), layers.Conv2D(1024, 1), layers.Conv2D(1024, 1), shape=(4, 4, 1024))
+    assert not _loops(_plan(lambda x: model(x), (256, 4, 4, 1024)))
 
 
 def test_training_keeps_whole_batches():

@@ -1,5 +1,6 @@
 // The tiles of depthwise_conv2d and its input gradient: some pixels of a row or column times one register of channels. For 3 x 3 taps at stride 1
-// or 2 they are up to two rows of four pixels, and every loaded pixel serves all taps that see it; along the edges of the image they leave out what is not there.
+// or 2 they are up to two rows of four pixels, and every loaded pixel serves all taps that see it; at the edges of the image they leave out what
+// is not there.
 // Per-ISA header: include only from `.isa.cpp` files.
 #pragma once
 #include "kernels/depthwise_tile.h"

@@ -123,7 +123,7 @@ def _weights_are_small(graph: Graph, step: Step, chain: _Chain) -> bool:
     mine = _of_images(graph, step, chain.images)
     weights = sum(graph.specs[value].nbytes for value in step.inputs if value not in mine)
     images = sum(graph.specs[value].nbytes for value in (*mine, *step.outputs))
-    return weights * (chain.images // chain.block) <= images // 2
+    return weights * (chain.images // chain.block) <= images
 
 
 def _saved_bytes(graph: Graph, uses, chain: _Chain) -> int:
