@@ -111,3 +111,41 @@ def test_layers_inside_a_cell_without_build_are_built_and_trained():
     model.compile("sgd", "mse")
     model.fit(np.ones((8, 6, 3), "float32"), np.ones(8, "float32"), verbose=0)
     assert all(not np.array_equal(old, new) for old, new in zip(before, model.get_weights()))
+
+
+class _PenalizedCell(layers.Layer):
+    """A cell that adds a loss in each step, as does the layer in it; it builds itself in its first step."""
+
+    state_size = 4
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(4, activity_regularizer="l2")
+
+    def call(self, x, states):
+        h = ops.tanh(self.dense(ops.concatenate([x, states[0]], -1)))
+        self.add_loss(0.1 * ops.mean(ops.abs(h)))
+        return h, [h]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_losses_of_all_steps_are_added_up(masked):
+    found = []
+    x = np.linspace(-1, 1, 16 * 18).reshape(16, 6, 3).astype("float32")
+    x[::3, 4:] = 0.0
+    for unroll in (False, True):
+        front = [layers.Masking()] if masked else []
+        model = nnlite.Sequential([nnlite.Input((6, 3)), *front, layers.RNN(_PenalizedCell(), unroll=unroll), layers.Dense(1)])
+        model.compile("sgd", "mse")
+        assert model.losses == [], "building a model leaves no losses"
+        model.set_weights([np.linspace(-1, 1, w.size).reshape(w.shape) for w in model.get_weights()])
+        before = model.evaluate(x, x[:, 0, :1], batch_size=8, verbose=0)
+        history = model.fit(x, x[:, 0, :1], epochs=2, batch_size=8, verbose=0, shuffle=False).history["loss"]
+        model(x)
+        total = float(sum(model.losses))
+        assert len(model.losses) == 12, "one of the cell and one of its layer for each step"
+        found.append([before, history, total, *model.get_weights()])
+        plain = np.mean((model.predict(x, verbose=0) - x[:, 0, :1]) ** 2)
+        np.testing.assert_allclose(model.evaluate(x, x[:, 0, :1], batch_size=16, verbose=0), plain + total, rtol=1e-5)
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)

@@ -188,7 +188,8 @@ class RNN(Layer):
         if type(self.cell).build is not Layer.build:
             return self.cell.build((sequences_shape[0], *features))
         # Layers inside a cell without a `build` of its own build themselves in a step, which needs a state besides the input.
-        self.cell(ops.zeros((1, *features), dtype=self.compute_dtype), self.get_initial_state(1))
+        with _NewLosses(self):
+            self.cell(ops.zeros((1, *features), dtype=self.compute_dtype), self.get_initial_state(1))
 
     def get_initial_state(self, batch_size) -> list:
         """Zeros, or what the cell gives."""
@@ -294,17 +295,21 @@ class RNN(Layer):
         holds = mask is not None and not self.zero_output_for_mask
         previous = self._blank_output(sequences, states, training) if holds else None
         same = []  # the number of the state that is the output, if one is: then the last output needs no buffer of all outputs
+        added = _NewLosses(self)
 
         def step(carry, row):
             states, previous = carry
-            output, new_states = self._step(row[0], states, row[1], previous, training)
+            with added:
+                output, new_states = self._step(row[0], states, row[1], previous, training)
             same[:] = [k for k, state in enumerate(tree.flatten(new_states)) if state is output]
             new_states = tree.map_structure(lambda new, old: ops.cast(new, old.dtype), new_states, states)
             needed = self.return_sequences or not (holds or same)
-            return (new_states, output if holds else None), output if needed else None
+            return (new_states, output if holds else None), (output if needed else None, added.losses)
 
         rows = (_steps_first(sequences), None if mask is None else _steps_first(mask))
-        (states, last), outputs = ops.scan(step, (states, previous), rows, reverse=self.go_backwards)
+        (states, last), (outputs, losses) = ops.scan(step, (states, previous), rows, reverse=self.go_backwards)
+        for layer, of_steps in zip(added.layers, losses):
+            layer.add_loss(ops.sum(of_steps, axis=0))
         if not holds:
             last = tree.flatten(states)[same[0]] if same else tree.map_structure(lambda y: y[0 if self.go_backwards else -1], outputs)
         if not self.return_sequences:
@@ -315,7 +320,7 @@ class RNN(Layer):
 
     def _blank_output(self, sequences, states, training):
         """Zeros of the shape of an output: the cell is traced for it, and nothing of that is kept."""
-        with BodyTrace():
+        with BodyTrace(), _NewLosses(self):
             output, _ = call_cell(self.cell, sequences[:, 0], states, training)
         return tree.map_structure(lambda y: ops.zeros(y.shape, dtype=y.dtype), output)
 
@@ -337,6 +342,30 @@ class RNN(Layer):
 
         config = dict(config)
         return cls(deserialize_keras_object(config.pop("cell"), custom_objects), **config)
+
+
+class _NewLosses:
+    """A context that takes away the losses that a layer, and layers in it, add meanwhile: those of a traced step are not those of all steps.
+
+    Attributes:
+        losses, layers: What was added last time, and by which layer.
+    """
+
+    def __init__(self, layer: Layer):
+        self.layer = layer
+        self.losses: list = []
+        self.layers: list[Layer] = []
+
+    def __enter__(self) -> None:
+        self._before = {id(layer): len(layer._losses) for layer in self.layer._flatten_layers()}
+
+    def __exit__(self, *exc) -> None:
+        self.losses, self.layers = [], []
+        for layer in self.layer._flatten_layers():
+            first = self._before.get(id(layer), 0)
+            self.losses += layer._losses[first:]
+            self.layers += [layer] * (len(layer._losses) - first)
+            del layer._losses[first:]
 
 
 def _steps_first(x):
