@@ -88,6 +88,24 @@ void turn_column_into_row(MatmulPlan* plan, bool transpose_a) {
   }
 }
 
+// The chunks of the first row also add up the columns of B, which they have at hand.
+void plan_column_sums(const Prepare& prepare, MatmulPlan* plan) {
+  plan->column_sums = prepare.get_int("column_sums", 0) != 0;
+  const int outputs = plan->column_sums ? 2 : 1;
+  if (prepare.num_outputs() != outputs) {
+    prepare.fail("expected %d outputs with column_sums=%d, but got %d", outputs, outputs - 1, prepare.num_outputs());
+  }
+  if (!plan->column_sums) return;
+  const DType dtype = prepare.output(0).dtype;
+  if ((dtype != DType::kFloat32 && dtype != DType::kFloat64) || plan->b_layout != MatrixB::kRows || plan->batch != 1 || plan->m < 2 || plan->n < 2) {
+    prepare.fail("column_sums needs one product of float32 or float64 matrices with at least 2 rows and columns and a second one as it lies");
+  }
+  if (prepare.output(1).dtype != dtype || prepare.output(1).size() != plan->n) {
+    prepare.fail("column sums must be %lld elements of %s, but are %lld of %s", static_cast<long long>(plan->n), dtype_name(dtype),
+                 static_cast<long long>(prepare.output(1).size()), dtype_name(prepare.output(1).dtype));
+  }
+}
+
 // Rows of B in a block, which should stay in the second cache (the first one, for narrow tiles) while all rows of A pass by.
 int64_t k_block_limit(const MatmulPlan& plan, bool narrow) {
   if (narrow) return 256;
@@ -226,6 +244,7 @@ void plan_matmul(const Prepare& prepare, bool narrow, MatmulPlan* plan) {
   plan->element_bytes = a.dtype == DType::kFloat64 || a.dtype == DType::kInt64 ? 8 : 4;
   if (!transpose_a) fold_batch_into_rows(plan);
   if (plan->n == 1 && is_float(a.dtype)) turn_column_into_row(plan, transpose_a);
+  plan_column_sums(prepare, plan);
   plan_copies(narrow, plan);
   plan_chunks(narrow, plan);
 }

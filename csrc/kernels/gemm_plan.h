@@ -25,6 +25,7 @@ struct MatmulPlan {
   int64_t a_copy_ld;
   bool pack_first;       // a first phase packs all of B into scratch
   bool bias, scalar_bias;
+  bool column_sums;      // a second output: the sums of B's columns
   Activation activation;
 
   // Leading dimensions: matrix i of C uses matrices of A and B found by these element strides (0 where broadcast).

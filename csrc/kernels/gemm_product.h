@@ -18,6 +18,7 @@ struct Product {
   const T* b;
   const T* bias;
   T* c;
+  T* sums;    // of B's columns, or null
   T* panel;   // thread scratch for one block of B
   T* a_copy;  // and for one of A
   int64_t first_row, last_row, first_column, last_column;
@@ -145,6 +146,17 @@ void run_single_row(const MatmulPlan& plan, const Product<T>& product) {
   }
 }
 
+// The sums of the columns of a tile's block of B: a row of C for a row of ones.
+template <class T>
+void add_columns(const TileSet<T>& tiles, Tile<T> tile, bool accumulate, T* sums) {
+  const T one = 1;
+  tile.a = &one;
+  tile.a_row = tile.a_col = 0;
+  tile.c = sums;
+  tile.flags = accumulate ? kAccumulate : 0;
+  tiles.rows[1](tile);
+}
+
 template <class T>
 void run_product(const MatmulPlan& plan, const Product<T>& product) {
   constexpr int64_t kStrip = kStripColumns<T>;
@@ -175,6 +187,7 @@ void run_product(const MatmulPlan& plan, const Product<T>& product) {
       if (last) plan_finish(plan, product, column, &tile);
       const int most = conflict && tiles.most > 8 ? 8 : tiles.most;
       run_strip(tiles, tile, rows, most, last ? plan.activation : Activation::kNone, columns);
+      if (product.sums != nullptr && product.first_row == 0) add_columns(tiles, tile, k > 0, product.sums + column);
     }
     k += depth;
   } while (k < plan.k);
@@ -203,6 +216,7 @@ Product<T> bind_product(const MatmulPlan& plan, const StepArgs& args) {
   product.b = static_cast<const T*>(plan.pack_first ? args.scratch : args.in[plan.swapped ? 0 : 1]);
   product.bias = plan.bias ? static_cast<const T*>(args.in[2]) : nullptr;
   product.c = static_cast<T*>(args.out[0]);
+  product.sums = plan.column_sums ? static_cast<T*>(args.out[1]) : nullptr;
   product.first_row = product.first_column = 0;
   product.last_row = plan.m;
   product.last_column = plan.n;

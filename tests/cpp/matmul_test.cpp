@@ -281,6 +281,27 @@ TEST(matmul_bias_and_activation) {
 }
 
 // One bad element of A spoils its row, one of B its column, and nothing else: padding is never multiplied in.
+template <class T>
+void check_column_sums(const Product& p) {
+  const Buffer a = operand<T>(p.m, p.k, p.transpose_a, 1), b = operand<T>(p.k, p.n, false, 2), ones(make_spec({1, p.k}, kTypeOf<T>));
+  for (int64_t i = 0; i < p.k; ++i) ones.at<T>(i) = 1;
+  Attributes attributes = layout(p);
+  attributes["column_sums"] = int64_t{1};
+  const auto both = test::run_every_way("matmul", {a, b}, {make_spec({p.m, p.n}, kTypeOf<T>), make_spec({p.n}, kTypeOf<T>)}, attributes);
+  EXPECT(both[0].same_bytes(test::run_kernel("matmul", {a, b}, {make_spec({p.m, p.n}, kTypeOf<T>)}, layout(p))[0]));
+  EXPECT(both[1].same_bytes(oracle<T>(active_isa(), {1, p.k, p.n}, ones, b)));
+}
+
+TEST(matmul_adds_up_columns) {
+  for (const bool transposed : {false, true}) {
+    for (const Product& p : {Product{2, 1, 2}, {3, 5, 7}, {64, 300, 192}, {14, 1111, 65}, {784, 32, 64}, {200, 700, 130}, {130, 2049, 512}, {5, 0, 6},
+                             {512, 520, 1024}}) {
+      check_column_sums<float>({p.m, p.k, p.n, transposed});
+      check_column_sums<double>({p.m, p.k, p.n, transposed});
+    }
+  }
+}
+
 TEST(matmul_nan_and_inf_stay_where_they_belong) {
   const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
   for (int64_t n : {5, 16, 19, 64, 67}) {
@@ -409,6 +430,7 @@ TEST(matmul_refuses_what_does_not_fit) {
   EXPECT_THROWS(run(make_spec({2, 3}), make_spec({3, 5}), make_spec({2, 5}), {{"activation", std::string("swish")}}), std::invalid_argument, "'swish'");
   EXPECT_THROWS(run(make_spec({2, 3}), make_spec({3, 5}), make_spec({2, 5}), {{"bias", int64_t{1}}}), std::invalid_argument, "expected 3 inputs");
   EXPECT_THROWS(run(make_spec({2, 3}), make_spec({47}), make_spec({2, 5}), {{"packed", int64_t{1}}, {"n", int64_t{5}}}), std::invalid_argument, "must hold 48");
+  EXPECT_THROWS(run(make_spec({2, 3}), make_spec({3, 5}), make_spec({2, 5}), {{"column_sums", int64_t{1}}}), std::invalid_argument, "expected 2 outputs");
 }
 
 }  // namespace nnlite

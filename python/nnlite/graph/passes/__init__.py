@@ -5,6 +5,7 @@ from __future__ import annotations
 from nnlite.graph.ir import Graph
 from nnlite.graph.passes.batch_norm import fold_scales, fuse_sum_and_relu
 from nnlite.graph.passes.clipping import scale_in_update
+from nnlite.graph.passes.column_sums import fuse_column_sums
 from nnlite.graph.passes.control import join_pads, open_control
 from nnlite.graph.passes.epilogue import fuse_epilogues
 from nnlite.graph.passes.fuse import fuse_elementwise
@@ -31,6 +32,7 @@ def optimize(graph: Graph) -> Graph:
     graph = project_tables(graph)
     graph = pack_weights(graph)
     graph = fuse_pools(graph)
+    graph = fuse_column_sums(graph)
     graph = fuse_elementwise(graph)
     graph = trim_recurrent(graph)
     return block_images(hoist(graph))
@@ -46,4 +48,5 @@ def _optimize_body(graph: Graph) -> Graph:
     graph = sink_reshapes(graph)
     graph = fuse_epilogues(graph)
     graph = fuse_pools(graph)
+    graph = fuse_column_sums(graph)
     return fuse_elementwise(graph)
