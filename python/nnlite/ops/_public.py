@@ -62,3 +62,9 @@ def _record(name: str, function, args, kwargs):
     from nnlite.utils.naming import unique_name
 
     return FunctionOperation(function, unique_name(name)).symbolic_call(*args, **kwargs)
+
+
+def in_model(functions, operands=()) -> list:
+    """Functions that give KerasTensors are replaced by what they give: what they do is then part of the functional model."""
+    results = [function(*operands) if callable(function) else function for function in functions]
+    return [result if is_symbolic(result) else function for function, result in zip(functions, results)]

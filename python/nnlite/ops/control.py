@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from nnlite import tree
 from nnlite.graph.apply import state as graph_state
 from nnlite.ops import _loops
 from nnlite.ops import elementwise as e
 from nnlite.ops._convert import to_bool, to_tensor
 from nnlite.ops._loops import Known, Leaves, next_state
-from nnlite.ops._public import public, register
+from nnlite.ops._public import in_model, is_symbolic, public, register
 from nnlite.ops.creation import arange
 from nnlite.ops.joining import stack
 from nnlite.ops.manipulation import flip
@@ -30,32 +32,71 @@ def _index(value) -> Tensor:
     return reshape(to_tensor(value, "int32"), shape=())
 
 
-@public
 def cond(pred, true_fn, false_fn):
     """true_fn() when `pred` holds, else false_fn(). In a compiled function the plan runs only the one that is chosen.
 
-    There, both are traced: they must return tensors of the same structure and shapes.
+    There, both are traced: they must return tensors of the same structure and shapes. In a functional model, what the functions do with
+    KerasTensors is part of the model: both are computed, and one result is chosen.
+
+    Args:
+        pred: A truth value or a scalar tensor.
+        true_fn, false_fn: Functions without arguments, or their results.
 
     >>> import nnlite
     >>> nnlite.ops.cond(True, lambda: 1, lambda: 2)
     1
     """
+    if is_symbolic(pred):
+        true_fn, false_fn = in_model((true_fn, false_fn))
+    return _cond(pred, true_fn, false_fn)
+
+
+@public(name="cond")
+def _cond(pred, true_fn, false_fn):
     if _known(pred):
-        return true_fn() if bool(pred) else false_fn()
-    return _loops.branch("cond", _index(to_bool(pred)), [false_fn, true_fn])
+        return _result(true_fn if bool(pred) else false_fn)
+    return _loops.branch("cond", _index(to_bool(pred)), [partial(_result, false_fn), partial(_result, true_fn)])
 
 
-@public
 def switch(index, branches, *operands):
     """branches[index](*operands), with the index limited to the branches there are.
+
+    In a functional model, what the branches do with KerasTensors is part of the model: all are computed, and one result is chosen.
+
+    Args:
+        index: An integer or an integer scalar tensor.
+        branches: Functions of the operands, or their results.
+        *operands: Tensors.
 
     >>> import nnlite
     >>> nnlite.ops.switch(1, [lambda x: x, lambda x: -x], 3)
     -3
     """
+    if is_symbolic(index):
+        branches = in_model(branches, operands)
+    elif is_symbolic((operands, branches)) and _known(index):
+        return _result(_picked(index, branches), *operands)
+    return _switch(index, branches, *operands)
+
+
+@public(name="switch")
+def _switch(index, branches, *operands):
     if _known(index):
-        return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
-    return _loops.branch("switch", _index(index), branches, operands)
+        return _result(_picked(index, branches), *operands)
+    return _loops.branch("switch", _index(index), [partial(_result, branch) for branch in branches], operands)
+
+
+register(cond)
+register(switch)
+
+
+def _picked(index, branches):
+    return branches[min(max(int(index), 0), len(branches) - 1)]
+
+
+def _result(function, *operands):
+    """What a branch gives: it is a function, or the result of one."""
+    return function(*operands) if callable(function) else function
 
 
 @public
