@@ -91,9 +91,19 @@ def test_the_whole_chain_is_in_one_loop():
     model = MODELS["separable convolutions"]()
     plan = _plan(lambda x: model(x), (64, 32, 32, 16))
     (loop,) = _loops(plan)
-    assert _inside(loop) == ["depthwise_conv2d", "conv2d", "depthwise_conv2d", "conv2d"]
+    assert _inside(loop) == ["depthwise_conv2d", "conv2d", "depthwise_conv2d", "conv2d", "sum"]
     assert loop.attributes["length"] * 4 >= 16 and 64 % loop.attributes["length"] == 0
     assert plan.arena_bytes < 6 << 20, "maps between the steps of a chain hold a block only"
+
+
+@pytest.mark.parametrize("channels, inside", [(64, True), (80, False)])
+def test_sums_join_where_the_batch_does_not_cut_them(channels, inside):
+    model = _model(*_separable(channels), layers.GlobalAveragePooling2D(), shape=(16, 16, 64))
+    x = _random(96, 16, 16, 64)
+    plan = _plan(lambda x: model(x), x.shape)
+    (loop,) = _loops(plan)
+    assert ("sum" in _inside(loop)) == inside
+    np.testing.assert_allclose(plan.run([x])[0], model.predict(x, batch_size=1, verbose=0), rtol=0 if inside else 1e-5, atol=0 if inside else 1e-5)
 
 
 def test_weights_that_change_between_runs_are_seen():

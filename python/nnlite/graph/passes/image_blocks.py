@@ -20,6 +20,9 @@ _BLOCK_BYTES = 2 << 20
 # Chains pay that keep more than this from memory.
 _SAVED_BYTES = 4 << 20
 
+# Sums of more numbers of an image may be cut in parts, which depend on the batch.
+_SUMMED_WHOLE = 16 << 10
+
 _CONVOLUTIONS = frozenset(("conv2d", "depthwise_conv2d"))
 _POOLINGS = frozenset(("max_pool2d", "average_pool2d"))
 
@@ -84,7 +87,8 @@ def _joins(graph: Graph, made, chain: _Chain, step: Step, position: int) -> bool
 
 
 def _batch(graph: Graph, step: Step) -> int:
-    shape = graph.specs[step.outputs[0]].shape if step.outputs else ()
+    values = step.inputs if step.op.name == "sum" else step.outputs
+    shape = graph.specs[values[0]].shape if values else ()
     return shape[0] if len(shape) == 4 else 0
 
 
@@ -104,6 +108,8 @@ def _is_imagewise(graph: Graph, made, step: Step, images: int) -> bool:
         known = attributes["low"][0] == attributes["high"][0] == attributes["interior"][0] == 0
     elif name == "concatenate":
         known = attributes["axis"] > 0
+    elif name == "sum":
+        known = tuple(attributes["axes"]) == (1, 2) and graph.specs[step.inputs[0]].size <= images * _SUMMED_WHOLE
     else:
         known = name in _POOLINGS or (step.op is PROGRAM and not attributes.get("reduce"))
     mine = _of_images(graph, step, images)
