@@ -1,4 +1,4 @@
-// What layer normalization and its gradient share: the cut into chunks, sums over the rows of a batch, checks.
+// What layer and root mean square normalization and their gradients share: the cut into chunks, sums over the rows of a batch, checks.
 #pragma once
 #include "kernels/norm_common.h"
 
@@ -10,8 +10,10 @@ struct LayerNormState {
   int64_t chunk_rows, batch_rows;  // a chunk is a block of the gradient
   int64_t chunks, chunk_columns;
   double epsilon;
-  bool whole;    // the gradient as one phase of one chunk
-  bool streams;  // y or dx goes past the caches
+  bool centered;  // false: rms_norm, where the mean counts as zero and there is no beta
+  bool unit;      // a row is divided by its norm, not by its root mean square
+  bool whole;     // the gradient as one phase of one chunk
+  bool streams;   // y or dx goes past the caches
 };
 
 // Rows go in batches: their root and division, slow for a whole vector of one row's, are done for all at once, and so are the sums over lanes, whose
@@ -94,8 +96,10 @@ inline void check_part(const Prepare& p, const Spec& spec, const Spec& x, int fi
 }
 
 // `row_bytes` are read of a row.
-inline LayerNormState* new_layer_norm(Prepare& p, const Spec& x, int64_t row_bytes) {
+inline LayerNormState* new_layer_norm(Prepare& p, const Spec& x, int64_t row_bytes, bool centered) {
   LayerNormState* s = static_cast<LayerNormState*>(p.new_state(sizeof(LayerNormState)));
+  s->centered = centered;
+  s->unit = p.get_int("unit", 0) != 0;
   s->columns = x.dim(-1);
   s->rows = s->columns > 0 ? x.size() / s->columns : 0;
   s->chunk_rows = larger(4, kChunkBytes / larger(1, row_bytes) / 4 * 4);

@@ -1,12 +1,11 @@
-// layer_norm over the last axis, and its gradient.
+// layer_norm and rms_norm over the last axis; their gradients are in a file of their own.
 //
 //   y = (x - mean) rstd gamma + beta, rstd = 1 / sqrt(variance + epsilon), per row.
-//   dx = rstd (g - mean(g) - xhat mean(g xhat)) with g = dy gamma; dgamma = sum over rows of dy xhat, dbeta = sum of dy.
+//   rms_norm has neither mean nor beta: rstd = 1 / sqrt(mean of x^2 + epsilon), with `unit` 1 / sqrt(max(sum of x^2, epsilon)).
 //
 // The variance is the mean of squared deviations from a value near the mean, less the square of the mean deviation, which also corrects the mean.
 // That value is the mean of the first eighth of a row: if that is D off the mean, it alone brings the mean square to about D^2 / 8, so at most three
 // bits are lost. Rows go four at a time, so that gamma and beta are read once for the four; a row's result does not depend on its neighbours.
-// dgamma and dbeta are summed over fixed blocks of rows, and the blocks in order in double precision.
 #include "kernels/layer_norm.h"
 
 namespace nnlite::NN_ISA {
@@ -27,14 +26,16 @@ NN_INLINE void find_centers(int rows, T inverse, RowMoments<T>& m) {
 }
 
 template <class T>
-NN_INLINE void finish_moments(int rows, T inverse, T epsilon, RowMoments<T>& m) {
-  const Vec<T> zero = Vec<T>::zero();
+NN_INLINE void finish_moments(const LayerNormState& s, int rows, RowMoments<T>& m) {
+  const Vec<T> zero = Vec<T>::zero(), epsilon = splat(static_cast<T>(s.epsilon));
+  const T inverse = s.unit ? T(1) : T(1) / static_cast<T>(s.columns);
   reduce_rows(m.first, rows, m.mean);
   reduce_rows(m.second, rows, m.rstd);
   NN_UNROLL(2)
   for (int i = 0; i < kBatch; i += Vec<T>::kLanes) {
-    const Vec<T> mean = load(m.mean + i) * splat(inverse), variance = fnma(mean, mean, load(m.rstd + i) * splat(inverse));
-    const Vec<T> rstd = splat(T(1)) / sqrt(select<T>(variance < zero, zero, variance) + splat(epsilon));
+    const Vec<T> mean = s.centered ? load(m.mean + i) * splat(inverse) : zero, variance = fnma(mean, mean, load(m.rstd + i) * splat(inverse));
+    const Vec<T> positive = s.unit ? select<T>(variance < epsilon, epsilon, variance) : select<T>(variance < zero, zero, variance) + epsilon;
+    const Vec<T> rstd = splat(T(1)) / sqrt(positive);
     store(m.mean + i, mean);
     store(m.rstd + i, rstd);
     store(m.shift + i, -(mean * rstd));
@@ -93,7 +94,7 @@ NN_INLINE void write_rows(const LayerNormState& s, const Item* x, const Item* ga
   }
   for_vectors<T>(columns, [&](int64_t j, int n, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;
-    const Vec<T> g = load_lanes<kFull>(gamma + j, n), b = load_lanes<kFull>(beta + j, n);
+    const Vec<T> g = load_lanes<kFull>(gamma + j, n), b = beta == nullptr ? Vec<T>::zero() : load_lanes<kFull>(beta + j, n);
     NN_UNROLL(4)
     for (int r = 0; r < rows; ++r) {
       const Vec<T> normed = fma(load_lanes<kFull>(x + r * columns + j, n) - center[r], rstd[r], shift[r]);
@@ -108,48 +109,53 @@ void run_layer_norm(const void* state, int, int64_t begin, int64_t end, const St
   const LayerNormState& s = *static_cast<const LayerNormState*>(state);
   const int64_t columns = s.columns, last = smaller(end * s.chunk_rows, s.rows);
   const int64_t eighth = smaller(columns, ceil_div(columns, 8 * Vec<T>::kLanes) * Vec<T>::kLanes);
-  const Item *gamma = static_cast<const Item*>(args.in[1]), *beta = static_cast<const Item*>(args.in[2]);
+  const Item *gamma = static_cast<const Item*>(args.in[1]), *beta = s.centered ? static_cast<const Item*>(args.in[2]) : nullptr;
   RowMoments<T> m = {};
   for (int64_t i = begin * s.chunk_rows; i < last; i += s.batch_rows) {
     const int rows = static_cast<int>(smaller(s.batch_rows, last - i));
     const Item* x = static_cast<const Item*>(args.in[0]) + i * columns;
     Item* y = static_cast<Item*>(args.out[0]) + i * columns;
-    for_batch<Item>(rows, [&](int r, auto tag) __attribute__((always_inline)) {
-      sum_rows<decltype(tag)::kRows>(x + r * columns, columns, eighth, m.first.lanes + r);
-    });
-    find_centers(rows, T(1) / static_cast<T>(eighth), m);
+    if (s.centered) {
+      for_batch<Item>(rows, [&](int r, auto tag) __attribute__((always_inline)) {
+        sum_rows<decltype(tag)::kRows>(x + r * columns, columns, eighth, m.first.lanes + r);
+      });
+      find_centers(rows, T(1) / static_cast<T>(eighth), m);
+    }
     for_batch<Item>(rows, [&](int r, auto tag) __attribute__((always_inline)) {
       sum_deviations<decltype(tag)::kRows>(x + r * columns, columns, r, m);
     });
-    finish_moments(rows, T(1) / static_cast<T>(columns), static_cast<T>(s.epsilon), m);
+    finish_moments(s, rows, m);
     for_batch<Item>(rows, [&](int r, auto tag) __attribute__((always_inline)) {
       write_rows<decltype(tag)::kRows>(s, x + r * columns, gamma, beta, r, m, y + r * columns);
     });
     for (int r = 0; r < rows; ++r) {
-      static_cast<Item*>(args.out[1])[i + r] = to_item<Item>(m.center[r] + m.mean[r]);
-      static_cast<Item*>(args.out[2])[i + r] = to_item<Item>(m.rstd[r]);
+      if (s.centered) static_cast<Item*>(args.out[1])[i + r] = to_item<Item>(m.center[r] + m.mean[r]);
+      static_cast<Item*>(args.out[s.centered ? 2 : 1])[i + r] = to_item<Item>(m.rstd[r]);
     }
   }
   if (s.streams) stream_fence();
 }
 
-void prepare_layer_norm(Prepare& p) {
+void prepare_forward(Prepare& p, bool centered) {
   const Spec& x = p.input(0);
   check_x(p, x);
   check_part(p, p.input(1), x, x.rank - 1, x.rank, "gamma");
-  check_part(p, p.input(2), x, x.rank - 1, x.rank, "beta");
+  if (centered) check_part(p, p.input(2), x, x.rank - 1, x.rank, "beta");
   check_part(p, p.output(0), x, 0, x.rank, "y");
-  check_part(p, p.output(1), x, 0, x.rank - 1, "mean");
-  check_part(p, p.output(2), x, 0, x.rank - 1, "rstd");
-  LayerNormState* s = new_layer_norm(p, x, x.dim(-1) * static_cast<int64_t>(dtype_size(x.dtype)));
+  if (centered) check_part(p, p.output(1), x, 0, x.rank - 1, "mean");
+  check_part(p, p.output(centered ? 2 : 1), x, 0, x.rank - 1, "rstd");
+  LayerNormState* s = new_layer_norm(p, x, x.dim(-1) * static_cast<int64_t>(dtype_size(x.dtype)), centered);
   s->epsilon = p.get_float("epsilon");
   p.set_run(x.dtype == DType::kFloat32   ? run_layer_norm<float>
             : x.dtype == DType::kFloat64 ? run_layer_norm<double>
                                          : run_layer_norm<uint16_t>);
   p.add_phase(s->chunks);
 }
+void prepare_layer_norm(Prepare& p) { prepare_forward(p, true); }
+void prepare_rms_norm(Prepare& p) { prepare_forward(p, false); }
 
 NN_KERNEL("layer_norm", prepare_layer_norm);
+NN_KERNEL("rms_norm", prepare_rms_norm);
 
 }  // namespace
 }  // namespace nnlite::NN_ISA

@@ -1,3 +1,9 @@
+// The gradients of layer_norm and rms_norm.
+//
+//   dx = rstd (g - mean(g) - xhat mean(g xhat)) with g = dy gamma; dgamma = sum over rows of dy xhat, dbeta = sum of dy.
+//   rms_norm: the same with xhat = x rstd and without mean(g); with `unit` a sum of g xhat, and zero where the norm was cut.
+//
+// dgamma and dbeta are summed over fixed blocks of rows, and the blocks in order in double precision.
 #include "kernels/layer_norm.h"
 
 namespace nnlite::NN_ISA {
@@ -41,15 +47,27 @@ NN_INLINE void sum_rows(const Item* x, const Item* dy, const Item* gamma, int64_
   }
 }
 
-template <class T>
-NN_INLINE void finish_sums(int rows, int64_t columns, RowGradients<T>& m) {
+// What the forward pass wrote where it cut the norm.
+template <class Item>
+NN_INLINE NumberOf<Item> cut_rstd(double epsilon) {
+  using T = NumberOf<Item>;
+  T lanes[Vec<T>::kLanes];
+  store(lanes, splat(T(1)) / sqrt(splat(static_cast<T>(epsilon))));
+  return to_number(to_item<Item>(lanes[0]));
+}
+
+template <class Item, class T>
+NN_INLINE void finish_sums(const LayerNormState& s, int rows, RowGradients<T>& m) {
+  const Vec<T> zero = Vec<T>::zero(), count = splat(s.unit ? T(1) : static_cast<T>(s.columns));
+  const Vec<T> cut = splat(cut_rstd<Item>(s.epsilon));
   reduce_rows(m.sums, rows, m.constant);
   reduce_rows(m.products, rows, m.scale);
   NN_UNROLL(2)
   for (int i = 0; i < kBatch; i += Vec<T>::kLanes) {
-    const Vec<T> rstd = load(m.rstd + i), share = rstd / splat(static_cast<T>(columns));
-    store(m.constant + i, -(load(m.constant + i) * share));
-    store(m.scale + i, load(m.scale + i) * (share * (rstd * rstd)));
+    const Vec<T> rstd = load(m.rstd + i), share = rstd / count;
+    store(m.constant + i, s.centered ? -(load(m.constant + i) * share) : zero);
+    const Vec<T> scale = load(m.scale + i) * (share * (rstd * rstd));
+    store(m.scale + i, s.unit ? select<T>(rstd == cut, zero, scale) : scale);
   }
 }
 
@@ -101,13 +119,13 @@ void layer_norm_grad_block(const LayerNormState& s, int64_t chunk, const StepArg
     const Item *x = static_cast<const Item*>(args.in[kX]) + i * columns, *dy = static_cast<const Item*>(args.in[kDy]) + i * columns;
     Item* dx = static_cast<Item*>(args.out[0]) + i * columns;
     for (int r = 0; r < rows; ++r) {
-      m.mean[r] = to_number(static_cast<const Item*>(args.in[kMean])[i + r]);
-      m.rstd[r] = to_number(static_cast<const Item*>(args.in[kRstd])[i + r]);
+      m.mean[r] = s.centered ? to_number(static_cast<const Item*>(args.in[kMean])[i + r]) : T(0);
+      m.rstd[r] = to_number(static_cast<const Item*>(args.in[s.centered ? kRstd : kMean])[i + r]);
     }
     for_batch<Item>(rows, [&](int r, auto tag) __attribute__((always_inline)) {
       sum_rows<decltype(tag)::kRows>(x + r * columns, dy + r * columns, gamma, columns, r, m);
     });
-    finish_sums(rows, columns, m);
+    finish_sums<Item>(s, rows, m);
     for_batch<Item>(rows, [&](int r, auto tag) __attribute__((always_inline)) {
       write_rows<decltype(tag)::kRows>(s, x + r * columns, dy + r * columns, gamma, r, m, dx + r * columns, dgamma, dbeta);
     });
@@ -129,7 +147,7 @@ void combine_partials(const LayerNormState& s, int64_t first, int64_t last, cons
       dbeta = map_wide(add, dbeta, widen(load_part(partial + s.columns, n)));
     }
     store_lanes<false>(static_cast<Item*>(args.out[1]) + j, narrow(dgamma), n);
-    store_lanes<false>(static_cast<Item*>(args.out[2]) + j, narrow(dbeta), n);
+    if (s.centered) store_lanes<false>(static_cast<Item*>(args.out[2]) + j, narrow(dbeta), n);
   }
 }
 
@@ -145,18 +163,19 @@ void run_layer_norm_grad(const void* state, int phase, int64_t begin, int64_t en
   for (int64_t chunk = begin; chunk < end; ++chunk) layer_norm_grad_block<Item>(s, chunk, args);
 }
 
-void prepare_layer_norm_grad(Prepare& p) {
+void prepare_gradient(Prepare& p, bool centered) {
   const Spec& x = p.input(kX);
   check_x(p, x);
   check_part(p, p.input(kDy), x, 0, x.rank, "dy");
   check_part(p, p.input(kGamma), x, x.rank - 1, x.rank, "gamma");
-  check_part(p, p.input(kMean), x, 0, x.rank - 1, "mean");
-  check_part(p, p.input(kRstd), x, 0, x.rank - 1, "rstd");
+  if (centered) check_part(p, p.input(kMean), x, 0, x.rank - 1, "mean");
+  check_part(p, p.input(centered ? kRstd : kMean), x, 0, x.rank - 1, "rstd");
   check_part(p, p.output(0), x, 0, x.rank, "dx");
   check_part(p, p.output(1), x, x.rank - 1, x.rank, "dgamma");
-  check_part(p, p.output(2), x, x.rank - 1, x.rank, "dbeta");
+  if (centered) check_part(p, p.output(2), x, x.rank - 1, x.rank, "dbeta");
   const int64_t item = static_cast<int64_t>(dtype_size(x.dtype));
-  LayerNormState* s = new_layer_norm(p, x, 2 * x.dim(-1) * item);
+  LayerNormState* s = new_layer_norm(p, x, 2 * x.dim(-1) * item, centered);
+  if (s->unit) s->epsilon = p.get_float("epsilon");
   s->chunk_columns = 128;
   s->whole = 2 * x.size() * item <= kChunkBytes;
   p.need_scratch(static_cast<size_t>(s->chunks * 2 * s->columns) * sizeof(double));
@@ -167,8 +186,11 @@ void prepare_layer_norm_grad(Prepare& p) {
   p.add_phase(s->chunks);
   p.add_phase(ceil_div(s->columns, s->chunk_columns));
 }
+void prepare_layer_norm_grad(Prepare& p) { prepare_gradient(p, true); }
+void prepare_rms_norm_grad(Prepare& p) { prepare_gradient(p, false); }
 
 NN_KERNEL("layer_norm_grad", prepare_layer_norm_grad);
+NN_KERNEL("rms_norm_grad", prepare_rms_norm_grad);
 
 }  // namespace
 }  // namespace nnlite::NN_ISA

@@ -301,6 +301,62 @@ TEST(layer_norm_of_a_row_does_not_depend_on_its_neighbours) {
   }
 }
 
+// ---- rms_norm ----
+
+void check_rms_norm(int64_t rows, int64_t columns, DType dtype, bool unit) {
+  const Spec spec = make_spec({rows, columns}, dtype), per_column = make_spec({columns}, dtype), per_row = make_spec({rows}, dtype);
+  const Buffer x = random_buffer(spec, 1), dy = random_buffer(spec, 4), gamma = random_buffer(per_column, 2, 0.5, 2);
+  // A row below the norm that is cut, and one of nothing.
+  const double epsilon = unit ? 1e-6 : kEpsilon;
+  for (int64_t j = 0; j < columns && rows > 2; ++j) {
+    dtype == DType::kFloat32 ? (x.at<float>(j) *= 1e-5f) : (x.at<double>(j) *= 1e-5);
+    dtype == DType::kFloat32 ? (x.at<float>(columns + j) = 0) : (x.at<double>(columns + j) = 0);
+  }
+  const Attributes attributes = {{"epsilon", epsilon}, {"unit", int64_t{unit}}};
+  const auto forward = run_every_way("rms_norm", {x, gamma}, {spec, per_row}, attributes);
+  const auto backward = run_every_way("rms_norm_grad", {x, dy, gamma, forward[1]}, {spec, per_column}, attributes);
+  std::vector<double> y(rows * columns), rstds, dgamma(columns);
+  for (int64_t r = 0; r < rows; ++r) {
+    double square = 0, product = 0;
+    for (int64_t j = 0; j < columns; ++j) square += std::pow(get(x, r * columns + j), 2) / (unit ? 1 : columns);
+    const double rstd = 1 / std::sqrt(unit ? std::max(square, epsilon) : square + epsilon);
+    rstds.push_back(rstd);
+    for (int64_t j = 0; j < columns; ++j) {
+      const int64_t i = r * columns + j;
+      y[i] = get(x, i) * rstd * get(gamma, j);
+      product += get(dy, i) * get(gamma, j) * get(x, i);
+      dgamma[j] += get(dy, i) * get(x, i) * rstd;
+    }
+    if (unit && square < epsilon) product = 0;
+    for (int64_t j = 0; j < columns; ++j) {
+      const int64_t i = r * columns + j;
+      const double dx = rstd * (get(dy, i) * get(gamma, j) - get(x, i) * rstd * rstd * product / (unit ? 1 : columns));
+      EXPECT_NEAR((get(backward[0], i) - dx) / rstd, 0, 4 * tolerance_of(dtype));
+    }
+  }
+  expect_close(forward[0], y, tolerance_of(dtype));
+  expect_close(forward[1], rstds, tolerance_of(dtype));
+  expect_close(backward[1], dgamma, 2 * tolerance_of(dtype), 1);
+}
+
+TEST(rms_norm_of_many_shapes) {
+  for (DType dtype : {DType::kFloat32, DType::kFloat64}) {
+    for (const bool unit : {false, true}) {
+      for (int64_t columns : {1, 3, 15, 16, 17, 64, 100, 256, 300, 1000}) {
+        for (int64_t rows : {1, 3, 4, 7, 50}) check_rms_norm(rows, columns, dtype, unit);
+      }
+      check_rms_norm(1000, 70, dtype, unit);
+    }
+  }
+  check_rms_norm(6203, 512, DType::kFloat32, false);
+}
+
+TEST(rms_norm_of_huge_numbers_is_zero_not_nan) {
+  const Buffer x = random_buffer({2, 40}, 1, 1e25, 2e25), gamma = random_buffer({40}, 2);
+  const auto outputs = run_every_way("rms_norm", {x, gamma}, {x.spec(), make_spec({2})}, kAttributes);
+  for (int64_t i = 0; i < x.size(); ++i) EXPECT(outputs[0].at<float>(i) == 0);
+}
+
 TEST(norms_of_bfloat16) {
   for (int64_t c : {1, 3, 16, 17, 64, 100, 300}) {
     for (int64_t r : {2, 7, 300, 3000}) {
@@ -313,6 +369,8 @@ TEST(norms_of_bfloat16) {
       expect_bfloat16_like_float32("batch_norm_grad", {values, dy, gamma, mean, variance}, {x, per_channel, per_channel}, kAttributes, 1);
       expect_bfloat16_like_float32("layer_norm", {values, gamma, beta}, {x, per_row, per_row}, kAttributes, 0);
       expect_bfloat16_like_float32("layer_norm_grad", {values, dy, gamma, row_mean, rstd}, {x, per_channel, per_channel}, {}, 1);
+      expect_bfloat16_like_float32("rms_norm", {values, gamma}, {x, per_row}, kAttributes, 0);
+      expect_bfloat16_like_float32("rms_norm_grad", {values, dy, gamma, rstd}, {x, per_channel}, kAttributes, 1);
     }
   }
 }
