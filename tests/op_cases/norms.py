@@ -22,6 +22,13 @@ def _cases():
         # One channel: dx is 0, the rest of terms about as large as rstd.
         size = None if c > 1 else float(np.abs(rstd).max())
         yield Case("layer_norm_grad", (x, dy, gamma, rows, rstd), {}, tolerance=128, scale=size, second=False, gradient=second)
+        for unit in (False, True):
+            given = {"epsilon": 1e-3, "unit": unit}
+            norm = np.square(x).sum(-1) if unit else np.square(x).mean(-1) + 1e-3
+            yield Case("rms_norm", (x, gamma), given, second=second, **_LOOSE)
+            size = None if c > 1 else float(np.abs(norm).min() ** -0.5)
+            yield Case("rms_norm_grad", (x, dy, gamma, 1 / np.sqrt(norm)), given, tolerance=128, scale=size, second=False, gradient=second)
+    yield Case("rms_norm", (floats(3, 5) * 1e-3, floats(5, seed=1)), {"epsilon": 1e-3, "unit": True}, second=False, **_LOOSE)
     yield Case("layer_norm", (floats(7), floats(7, seed=1), floats(7, seed=2)), {"epsilon": 1e-5}, **_LOOSE)
     yield Case("batch_norm", (np.full((4, 3), 2.0), floats(3), floats(3, seed=1)), {"epsilon": 1e-3}, gradient=False, tolerance=128, scale=1.0)
 

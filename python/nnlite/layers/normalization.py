@@ -227,8 +227,7 @@ class UnitNormalization(Layer):
 
     def call(self, inputs):
         axes = tuple(_axis_list(self.axis, "UnitNormalization"))
-        norm = ops.sum(ops.square(inputs), axis=axes, keepdims=True)
-        return inputs * ops.rsqrt(ops.maximum(norm, 1e-12))
+        return ops.normalize(inputs, axis=axes, epsilon=1e-6)
 
     def compute_output_shape(self, input_shape):
         for axis in _axis_list(self.axis, "UnitNormalization"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from nnlite import config
 from nnlite.ops import elementwise as e, movement, norms, reduce
 from nnlite.ops._convert import axes_of, to_float, to_tensor
@@ -53,6 +55,26 @@ def _centred(x, gamma, beta, axes, epsilon):
     return y if beta is None else e.add(y, movement.reshape(to_tensor(beta, x.spec.dtype), shape=shape))
 
 
+def _joined(x, axes):
+    """x with its last axes, those normalized together, as one; None when others are normalized."""
+    shape = x.spec.shape
+    kept = len(shape) - len(axes)
+    if axes != tuple(range(kept, len(shape))) or not axes:
+        return None
+    return x if len(axes) == 1 else movement.reshape(x, shape=(*shape[:kept], math.prod(shape[kept:])))
+
+
+def _scales(value, rows, default):
+    """`value` for the columns of `rows`; `default` where it is None."""
+    columns = rows.spec.shape[-1:]
+    if value is None:
+        return filled(columns, default, rows.spec.dtype)
+    value = to_tensor(value, rows.spec.dtype)
+    if value.spec.size == 1 and columns != (1,):
+        return movement.broadcast_to(movement.reshape(value, shape=(1,)), shape=columns)
+    return value if value.spec.shape == columns or value.spec.size != columns[0] else movement.reshape(value, shape=columns)
+
+
 @public
 def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, **kwargs):
     """x normalized to mean 0 and variance 1 over `axis` (int or list), times gamma, plus beta. `epsilon` defaults to `config.epsilon()`."""
@@ -63,12 +85,11 @@ def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, **kwarg
     x = to_float(x)
     epsilon = config.epsilon() if epsilon is None else float(epsilon)
     axes = axes_of("layer_normalization", axis, len(x.spec.shape))
-    channels = x.spec.shape[-1:]
-    if axes != (len(x.spec.shape) - 1,):
+    rows = _joined(x, axes)
+    if rows is None:
         return _centred(x, gamma, beta, axes, epsilon)
-    gamma = filled(channels, 1, x.spec.dtype) if gamma is None else to_tensor(gamma, x.spec.dtype)
-    beta = filled(channels, 0, x.spec.dtype) if beta is None else to_tensor(beta, x.spec.dtype)
-    return norms.layer_norm(x, gamma, beta, epsilon=epsilon)[0]
+    y = norms.layer_norm(rows, _scales(gamma, rows, 1), _scales(beta, rows, 0), epsilon=epsilon)[0]
+    return y if rows is x else movement.reshape(y, shape=x.spec.shape)
 
 
 @public
@@ -77,12 +98,26 @@ def rms_normalization(x, scale=None, axis=-1, epsilon=None):
     x = to_float(x)
     epsilon = config.epsilon() if epsilon is None else float(epsilon)
     axes = axes_of("rms_normalization", axis, len(x.spec.shape))
+    rows = _joined(x, axes)
+    if rows is not None:
+        y = norms.rms_norm(rows, _scales(scale, rows, 1), epsilon=epsilon, unit=False)[0]
+        return y if rows is x else movement.reshape(y, shape=x.spec.shape)
     y = e.multiply(x, e.rsqrt(e.add(mean(e.square(x), axes, True), const(epsilon, x))))
     if scale is None:
         return y
     scale = to_tensor(scale, x.spec.dtype)
     shape = tuple(dim if i in axes else 1 for i, dim in enumerate(x.spec.shape))
     return e.multiply(y, movement.reshape(scale, shape=shape) if scale.spec.size > 1 else scale)
+
+
+def unit_rows(x, axes, epsilon):
+    """x / sqrt(max(sum(x**2), epsilon)) over axes."""
+    rows = _joined(x, axes)
+    if rows is None:
+        squares = reduce.sum(e.square(x), axes=axes, keepdims=True)
+        return e.multiply(x, e.rsqrt(e.maximum(squares, const(epsilon, x))))
+    y = norms.rms_norm(rows, _scales(None, rows, 1), epsilon=epsilon, unit=True)[0]
+    return y if rows is x else movement.reshape(y, shape=x.spec.shape)
 
 
 @public
@@ -101,6 +136,5 @@ def normalize(x, axis=-1, order=2, epsilon=None):
     x = movement.reshape(x, shape=(1,)) if not x.spec.shape else x
     epsilon = config.epsilon() if epsilon is None else float(epsilon)
     if order == 2:
-        squares = reduce.sum(e.square(x), axes=axes_of("normalize", axis, len(x.spec.shape)), keepdims=True)
-        return e.multiply(x, e.rsqrt(e.maximum(squares, const(epsilon * epsilon, x))))
+        return unit_rows(x, axes_of("normalize", axis, len(x.spec.shape)), epsilon * epsilon)
     return e.divide(x, e.maximum(norm(x, order, axis, True), const(epsilon, x)))

@@ -1,4 +1,4 @@
-"""Batch and layer normalization in their training form, with their gradients."""
+"""Batch, layer and root mean square normalization in their training form, with their gradients."""
 
 from __future__ import annotations
 
@@ -169,3 +169,71 @@ def layer_norm_grad(x, dy, gamma, mean, rstd):
     if dy != x or not mean == rstd == Spec(x.shape[:-1], x.dtype):
         raise ValueError(f"layer_norm_grad() takes dy like x, {x}, and mean and rstd of shape {x.shape[:-1]}; received {dy}, {mean} and {rstd}.")
     return x, gamma, gamma
+
+
+def _rms_norm_reference(x, gamma, epsilon, unit):
+    squares = np.square(x).sum(-1) if unit else np.square(x).mean(-1)
+    rstd = 1 / np.sqrt(np.maximum(squares, x.dtype.type(epsilon)) if unit else squares + x.dtype.type(epsilon))
+    return x * rstd[..., None] * gamma, rstd
+
+
+def _rms_norm_grad_reference(x, dy, gamma, rstd, epsilon, unit):
+    normed, g = x * rstd[..., None], dy * gamma
+    share = (g * normed).sum(-1, keepdims=True) if unit else (g * normed).mean(-1, keepdims=True)
+    if unit:
+        share = share * (rstd < 1 / np.sqrt(x.dtype.type(epsilon)))[..., None]
+    return rstd[..., None] * (g - normed * share), (dy * normed).sum(_leading(x.shape))
+
+
+def _where_not_cut(rstd, value, epsilon):
+    """`value` where the norm was above what it is cut at, else 0."""
+    dtype = rstd.spec.dtype
+    most = scalar(epsilon**-0.5 * (1 - 1e-6) if epsilon > 0 else np.inf, dtype)
+    return e.where(e.less(rstd, most), value, scalar(0.0, dtype))
+
+
+def _rms_norm_grad_formula(x, dy, gamma, rstd, *, epsilon, unit):
+    normed, g = e.multiply(x, _column(rstd)), e.multiply(dy, gamma)
+    product = e.multiply(g, normed)
+    if unit:
+        share = _where_not_cut(_column(rstd), reduce.sum(product, axes=(len(x.spec.shape) - 1,), keepdims=True), epsilon)
+    else:
+        share = _last_mean(product)
+    dx = e.multiply(_column(rstd), e.subtract(g, e.multiply(normed, share)))
+    return dx, reduce.sum(e.multiply(dy, normed), axes=_leading(x.spec.shape), keepdims=False)
+
+
+def _rms_norm_gradient(i: int):
+    def gradient(node, dy, drstd):
+        x, gamma = node.inputs
+        rstd, given = node.outputs[1], node.attributes
+        result = None if dy is None else rms_norm_grad(x, dy, gamma, rstd, **given)[i]
+        if i > 0 or drstd is None:
+            return result
+        share = scalar(-1.0 if given["unit"] else -1.0 / x.spec.shape[-1], x.spec.dtype)
+        slope = e.multiply(e.multiply(drstd, share), e.multiply(e.square(rstd), rstd))
+        if given["unit"]:
+            slope = _where_not_cut(rstd, slope, given["epsilon"])
+        part = e.multiply(x, _column(slope))
+        return part if result is None else e.add(result, part)
+
+    return gradient
+
+
+@primitive(gradients=tuple(_rms_norm_gradient(i) for i in range(2)), reference=_rms_norm_reference, traits=Traits(widen=True, cost=_cost))
+def rms_norm(x, gamma, *, epsilon, unit):
+    """(y, rstd [...]): x times rstd = 1 / sqrt(mean of x**2 + epsilon) over the last axis, scaled by gamma.
+
+    With `unit` it is 1 / sqrt(max(sum of x**2, epsilon)).
+    """
+    _check("rms_norm", x, gamma)
+    return x, Spec(x.shape[:-1], x.dtype)
+
+
+@primitive(gradients=by_formula(_rms_norm_grad_formula), reference=_rms_norm_grad_reference, traits=Traits(widen=True, cost=_cost))
+def rms_norm_grad(x, dy, gamma, rstd, *, epsilon, unit):
+    """(dx, dgamma) of rms_norm; rstd is that of x."""
+    _check("rms_norm_grad", x, gamma)
+    if dy != x or rstd != Spec(x.shape[:-1], x.dtype):
+        raise ValueError(f"rms_norm_grad() takes dy like x, {x}, and rstd of shape {x.shape[:-1]}; received {dy} and {rstd}.")
+    return x, gamma
