@@ -59,13 +59,8 @@ void run_plain(const DenseConv& conv, const Rectangle& part, const T* in, T* out
   }
 }
 
-// Whether the first and the last output along an axis miss one tap.
-struct Edges {
-  bool first, last;
-};
-
 template <class T>
-void run_sliding(const DenseConv& conv, const Rectangle& part, Edges rows_edges, Edges cols_edges, const T* in, T* out, Tile<T> tile) {
+void run_sliding(const DenseConv& conv, const Rectangle& part, AxisEdges rows_edges, AxisEdges cols_edges, const T* in, T* out, Tile<T> tile) {
   tile.pixel_out = conv.col_out;
   tile.row_out = conv.row_out;
   const int64_t stride = conv.col_in == conv.tap_col ? 1 : 2;
@@ -128,21 +123,11 @@ void run_rectangle(const DepthwisePlan& plan, const DenseConv& conv, const ConvS
   finish_part(plan, conv, part, tile, to);
 }
 
-// Whether along an axis all outputs see three taps, but for the first and the last, which may miss the tap outside.
-bool find_edges(const ConvSegment* segments, int64_t count, int64_t taps, Edges* edges) {
-  const auto is = [&](int64_t i, int64_t tap_begin, int64_t tap_end) {
-    return i < count && segments[i].tap_begin == tap_begin && segments[i].tap_end == tap_end;
-  };
-  const auto is_one = [&](int64_t i) { return segments[i].end - segments[i].begin == 1; };
-  edges->first = is(0, 1, 3) && is_one(0);
-  edges->last = is(edges->first + 1, 0, 2) && is_one(edges->first + 1);
-  return taps == 3 && is(edges->first, 0, 3) && count == 1 + edges->first + edges->last;
-}
-
 // The pixels `block` by sliding tiles alone, where all of them can be: false where they cannot.
 template <class T>
-bool run_sliding_block(const DepthwisePlan& plan, const DenseConv& conv, const Rectangle& block, const T* in, const T* weights, T* out, Tile<T> tile) {
-  Edges rows, cols;
+bool run_sliding_block(const DepthwisePlan& plan, const DenseConv& conv, const Rectangle& block, const T* in, const T* weights, T* out,
+                       Tile<T> tile) {
+  AxisEdges rows, cols;
   if (!kHasSliding<T> || (!kSlidesMapped && tile.map) || !slides(conv, 3, 3)) return false;
   if (!find_edges(conv.row_segments, conv.row_segment_count, conv.taps_rows, &rows)) return false;
   if (!find_edges(conv.col_segments, conv.col_segment_count, conv.taps_cols, &cols)) return false;
@@ -153,7 +138,7 @@ bool run_sliding_block(const DepthwisePlan& plan, const DenseConv& conv, const R
   cols = {cols.first && block.col_begin == 0, cols.last && col_end == conv.out_cols};
   for (int64_t h = block.row_begin; h < row_end; h += kRowBlock) {
     const Rectangle part = {h, smaller(h + kRowBlock, row_end), block.col_begin, col_end};
-    const Edges ends = {rows.first && h == 0, rows.last && part.row_end == conv.out_rows};
+    const AxisEdges ends = {rows.first && h == 0, rows.last && part.row_end == conv.out_rows};
     run_sliding(conv, part, ends, cols, in + conv.origin_in, out + conv.origin_out, tile);
     finish_part(plan, conv, part, tile, out + conv.origin_out);
   }

@@ -23,6 +23,9 @@ constexpr bool kHasSliding = false;
 #endif
 template <class T>
 constexpr bool kIsFloat = sizeof(T) == sizeof(float);
+// Tiles that know what is missing at the edges of the image. Where sliding tiles compute the same, these need not.
+template <class T, int kRows, int kCols>
+constexpr bool kEdges = kIsFloat<T> && !kHasSliding && kFloatTapRows == 3 && kRows == 3 && kCols == 3;
 template <class T>
 constexpr int kMostTapRows = kIsFloat<T> ? kFloatTapRows : 1;
 template <class T>
@@ -41,7 +44,15 @@ struct Tile {
   int64_t begin, end;  // filters
   const int32_t* map;  // channel of every filter, null when they are the same
   bool fetches;        // sliding tiles fetch the rows that follow
+  // What of x the first and the last row and column of dy miss, where there are 3 x 3 taps.
+  bool misses_top, misses_bottom, misses_left, misses_right;
 };
+
+// What of x is missing above and below `count` rows of dy.
+template <class T>
+NN_INLINE AxisEdges missing_rows(const Tile<T>& tile, int64_t first, int64_t count) {
+  return {tile.misses_top && first == 0, tile.misses_bottom && first + count == tile.rows};
+}
 
 template <class T, int kRows, int kCols, Access kAccess>
 NN_INLINE void add_to(const Tile<T>& tile, const Lanes<T, kAccess>& lanes, const Reg<T> (&acc)[kRows][kCols]) {
@@ -55,22 +66,40 @@ NN_INLINE void add_to(const Tile<T>& tile, const Lanes<T, kAccess>& lanes, const
   }
 }
 
+// kLines pixels of dy, one below the other, with the columns [kFirst, kLast) of taps.
+template <class T, int kLines, int kRows, int kCols, int kFirst, int kLast, Access kAccess>
+NN_INLINE void plain_pixel(const Tile<T>& tile, const Lanes<T, kAccess>& lanes, const T* x, const T* dy, AxisEdges rows,
+                           Reg<T> (&acc)[kRows][kCols]) {
+#pragma GCC unroll 2
+  for (int i = 0; i < kLines; ++i) {
+    const Reg<T> g = lanes.own(dy + i * tile.dy_row);
+#pragma GCC unroll 3
+    for (int r = 0; r < kRows; ++r) {
+      if (kEdges<T, kRows, kCols> && ((i == 0 && r == 0 && rows.first) || (i == kLines - 1 && r == kRows - 1 && rows.last))) continue;
+#pragma GCC unroll 5
+      for (int s = kFirst; s < kLast; ++s) acc[r][s] = fma(lanes.read(x + i * tile.x_row + r * tile.tap_row + s * tile.tap_col), g, acc[r][s]);
+    }
+  }
+}
+
 // kLines rows of dy, all at once. Rows go in pairs here as in sliding tiles, so that both add in the same order.
 template <class T, int kLines, int kRows, int kCols, Access kAccess>
-NN_INLINE void plain_rows(const Tile<T>& tile, const Lanes<T, kAccess>& lanes, const T* x, const T* dy, Reg<T> (&acc)[kRows][kCols]) {
-  for (int64_t w = tile.cols; w > 0; --w) {
-#pragma GCC unroll 2
-    for (int i = 0; i < kLines; ++i) {
-      const Reg<T> g = lanes.own(dy + i * tile.dy_row);
-#pragma GCC unroll 3
-      for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 5
-        for (int s = 0; s < kCols; ++s) acc[r][s] = fma(lanes.read(x + i * tile.x_row + r * tile.tap_row + s * tile.tap_col), g, acc[r][s]);
-      }
-    }
+NN_INLINE void plain_rows(const Tile<T>& tile, const Lanes<T, kAccess>& lanes, const T* x, const T* dy, AxisEdges rows,
+                          Reg<T> (&acc)[kRows][kCols]) {
+  constexpr bool kHasEdges = kEdges<T, kRows, kCols>;
+  int64_t w = tile.cols;
+  if (kHasEdges && tile.misses_left) {
+    plain_pixel<T, kLines, kRows, kCols, kHasEdges, kCols>(tile, lanes, x, dy, rows, acc);
+    x += tile.x_col;
+    dy += tile.dy_col;
+    --w;
+  }
+  for (w -= kHasEdges && tile.misses_right; w > 0; --w) {
+    plain_pixel<T, kLines, kRows, kCols, 0, kCols>(tile, lanes, x, dy, rows, acc);
     x += tile.x_col;
     dy += tile.dy_col;
   }
+  if (kHasEdges && tile.misses_right) plain_pixel<T, kLines, kRows, kCols, 0, kCols - kHasEdges>(tile, lanes, x, dy, rows, acc);
 }
 
 template <class T, int kRows, int kCols, Access kAccess>
@@ -85,8 +114,8 @@ NN_INLINE void plain_lanes(const Tile<T>& tile, const Lanes<T, kAccess>& lanes) 
     const T* x = tile.x + n * tile.x_image;
     const T* dy = tile.dy + n * tile.dy_image;
     int64_t h = 0;
-    for (; h + 2 <= tile.rows; h += 2) plain_rows<T, 2>(tile, lanes, x + h * tile.x_row, dy + h * tile.dy_row, acc);
-    if (h < tile.rows) plain_rows<T, 1>(tile, lanes, x + h * tile.x_row, dy + h * tile.dy_row, acc);
+    for (; h + 2 <= tile.rows; h += 2) plain_rows<T, 2>(tile, lanes, x + h * tile.x_row, dy + h * tile.dy_row, missing_rows(tile, h, 2), acc);
+    if (h < tile.rows) plain_rows<T, 1>(tile, lanes, x + h * tile.x_row, dy + h * tile.dy_row, missing_rows(tile, h, 1), acc);
   }
   add_to(tile, lanes, acc);
 }
@@ -121,25 +150,56 @@ TileFunction<T> find_plain(int64_t rows, int64_t cols) {
 template <int kRows, int kStride>
 constexpr int kWindow = kStride * (kRows - 1) + 3;
 
+// Rows that are missing are read from their neighbours and never used.
 template <int kWindowRows, Access kAccess>
-NN_INLINE void enter(const Tile<float>& tile, const Lanes<float, kAccess>& lanes, const float* x, Reg<float> (&column)[kWindowRows]) {
+NN_INLINE void enter(const Tile<float>& tile, const Lanes<float, kAccess>& lanes, const float* x, AxisEdges rows, Reg<float> (&column)[kWindowRows]) {
+  column[0] = lanes.read(x + rows.first * tile.tap_row);
 #pragma GCC unroll 5
-  for (int r = 0; r < kWindowRows; ++r) column[r] = lanes.read(x + r * tile.tap_row);
+  for (int r = 1; r < kWindowRows - 1; ++r) column[r] = lanes.read(x + r * tile.tap_row);
+  column[kWindowRows - 1] = lanes.read(x + (kWindowRows - 1 - rows.last) * tile.tap_row);
+}
+
+// Products of dy with one column of the window, which taps s meet.
+template <int kRows, int kStride, int kWindowRows>
+NN_INLINE void meet_column(const Reg<float> (&g)[kRows], const Reg<float> (&column)[kWindowRows], AxisEdges rows, int s, Reg<float> (&acc)[3][3]) {
+#pragma GCC unroll 2
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 3
+    for (int r = 0; r < 3; ++r) {
+      if ((i == 0 && r == 0 && rows.first) || (i == kRows - 1 && r == 2 && rows.last)) continue;
+      acc[r][s] = fma(column[r + i * kStride], g[i], acc[r][s]);
+    }
+  }
 }
 
 // dy meets the columns a, b, d of the window.
 template <int kRows, int kStride, Access kAccess, int kWindowRows>
-NN_INLINE void meet(const Tile<float>& tile, const Lanes<float, kAccess>& lanes, const float* dy, const Reg<float> (&a)[kWindowRows],
+NN_INLINE void meet(const Tile<float>& tile, const Lanes<float, kAccess>& lanes, const float* dy, AxisEdges rows, const Reg<float> (&a)[kWindowRows],
                     const Reg<float> (&b)[kWindowRows], const Reg<float> (&d)[kWindowRows], Reg<float> (&acc)[3][3]) {
 #pragma GCC unroll 2
   for (int i = 0; i < kRows; ++i) {
     const Reg<float> g = lanes.own(dy + i * tile.dy_row);
 #pragma GCC unroll 3
     for (int r = 0; r < 3; ++r) {
+      if ((i == 0 && r == 0 && rows.first) || (i == kRows - 1 && r == 2 && rows.last)) continue;
       acc[r][0] = fma(a[r + i * kStride], g, acc[r][0]);
       acc[r][1] = fma(b[r + i * kStride], g, acc[r][1]);
       acc[r][2] = fma(d[r + i * kStride], g, acc[r][2]);
     }
+  }
+}
+
+// A column of dy at the edge of the image meets the two columns of its window that are there, from tap `first` on.
+template <int kRows, int kStride, Access kAccess>
+NN_INLINE void meet_edge(const Tile<float>& tile, const Lanes<float, kAccess>& lanes, const float* x, const float* dy, AxisEdges rows, int first,
+                         Reg<float> (&acc)[3][3]) {
+  Reg<float> column[kWindow<kRows, kStride>], g[kRows];
+#pragma GCC unroll 2
+  for (int i = 0; i < kRows; ++i) g[i] = lanes.own(dy + i * tile.dy_row);
+#pragma GCC unroll 2
+  for (int s = first; s < first + 2; ++s) {
+    enter(tile, lanes, x + s * tile.tap_col, rows, column);
+    meet_column<kRows, kStride>(g, column, rows, s, acc);
   }
 }
 
@@ -172,53 +232,71 @@ NN_INLINE void fetch(const Tile<float>& tile, Following& from) {
   from.dy += kPixels * kLine;
 }
 
-// One step along kRows rows of dy: kStride columns of the window enter.
+// `cols` steps along kRows rows of dy: at each kStride columns of the window enter. x and dy follow.
 template <int kRows, int kStride, Access kAccess>
-NN_INLINE void slide_rows(const Tile<float>& tile, const Lanes<float, kAccess>& lanes, const float* x, const float* dy, Reg<float> (&acc)[3][3]) {
+NN_INLINE void slide_cols(const Tile<float>& tile, const Lanes<float, kAccess>& lanes, const float*& x, const float*& dy, int64_t cols,
+                          AxisEdges rows, Reg<float> (&acc)[3][3]) {
   constexpr int kRowsIn = kWindow<kRows, kStride>;
   Reg<float> a[kRowsIn], b[kRowsIn], d[kRowsIn];
   const int64_t step = tile.tap_col, dy_step = tile.dy_col;
   Following following = find_following<kStride>(tile, lanes, x, dy);
-  enter(tile, lanes, x, a);
-  int64_t left = tile.cols;
+  enter(tile, lanes, x, rows, a);
+  int64_t left = cols;
   if (kStride == 2) {
     for (; left >= 2; left -= 2) {
       fetch<kRows, 2, 2>(tile, following);
-      enter(tile, lanes, x + step, b);
-      enter(tile, lanes, x + 2 * step, d);
-      meet<kRows, kStride>(tile, lanes, dy, a, b, d, acc);
-      enter(tile, lanes, x + 3 * step, b);
-      enter(tile, lanes, x + 4 * step, a);
-      meet<kRows, kStride>(tile, lanes, dy + dy_step, d, b, a, acc);
+      enter(tile, lanes, x + step, rows, b);
+      enter(tile, lanes, x + 2 * step, rows, d);
+      meet<kRows, kStride>(tile, lanes, dy, rows, a, b, d, acc);
+      enter(tile, lanes, x + 3 * step, rows, b);
+      enter(tile, lanes, x + 4 * step, rows, a);
+      meet<kRows, kStride>(tile, lanes, dy + dy_step, rows, d, b, a, acc);
       x += 4 * step;
       dy += 2 * dy_step;
     }
     if (left == 0) return;
-    enter(tile, lanes, x + step, b);
-    enter(tile, lanes, x + 2 * step, d);
-    return meet<kRows, kStride>(tile, lanes, dy, a, b, d, acc);
+    enter(tile, lanes, x + step, rows, b);
+    enter(tile, lanes, x + 2 * step, rows, d);
+    meet<kRows, kStride>(tile, lanes, dy, rows, a, b, d, acc);
+    x += 2 * step;
+    dy += dy_step;
+    return;
   }
-  enter(tile, lanes, x + step, b);
+  enter(tile, lanes, x + step, rows, b);
   x += 2 * step;
   for (; left >= 3; left -= 3) {
     fetch<kRows, 1, 3>(tile, following);
-    enter(tile, lanes, x, d);
-    meet<kRows, kStride>(tile, lanes, dy, a, b, d, acc);
-    enter(tile, lanes, x + step, a);
-    meet<kRows, kStride>(tile, lanes, dy + dy_step, b, d, a, acc);
-    enter(tile, lanes, x + 2 * step, b);
-    meet<kRows, kStride>(tile, lanes, dy + 2 * dy_step, d, a, b, acc);
+    enter(tile, lanes, x, rows, d);
+    meet<kRows, kStride>(tile, lanes, dy, rows, a, b, d, acc);
+    enter(tile, lanes, x + step, rows, a);
+    meet<kRows, kStride>(tile, lanes, dy + dy_step, rows, b, d, a, acc);
+    enter(tile, lanes, x + 2 * step, rows, b);
+    meet<kRows, kStride>(tile, lanes, dy + 2 * dy_step, rows, d, a, b, acc);
     x += 3 * step;
     dy += 3 * dy_step;
   }
   if (left > 0) {
-    enter(tile, lanes, x, d);
-    meet<kRows, kStride>(tile, lanes, dy, a, b, d, acc);
+    enter(tile, lanes, x, rows, d);
+    meet<kRows, kStride>(tile, lanes, dy, rows, a, b, d, acc);
   }
   if (left > 1) {
-    enter(tile, lanes, x + step, a);
-    meet<kRows, kStride>(tile, lanes, dy + dy_step, b, d, a, acc);
+    enter(tile, lanes, x + step, rows, a);
+    meet<kRows, kStride>(tile, lanes, dy + dy_step, rows, b, d, a, acc);
   }
+  x += (left - 2) * step;
+  dy += left * dy_step;
+}
+
+template <int kRows, int kStride, Access kAccess>
+NN_INLINE void slide_rows(const Tile<float>& tile, const Lanes<float, kAccess>& lanes, const float* x, const float* dy, AxisEdges rows,
+                          Reg<float> (&acc)[3][3]) {
+  if (tile.misses_left) {
+    meet_edge<kRows, kStride>(tile, lanes, x, dy, rows, 1, acc);
+    x += kStride * tile.tap_col;
+    dy += tile.dy_col;
+  }
+  slide_cols<kRows, kStride>(tile, lanes, x, dy, tile.cols - tile.misses_left - tile.misses_right, rows, acc);
+  if (tile.misses_right) meet_edge<kRows, kStride>(tile, lanes, x, dy, rows, 0, acc);
 }
 
 // 3 x 3 neighbouring taps at stride kStride, two rows of dy at once.
@@ -231,8 +309,8 @@ NN_INLINE void sliding_lanes(const Tile<float>& tile, const Lanes<float, kAccess
     const float* x = tile.x + n * tile.x_image;
     const float* dy = tile.dy + n * tile.dy_image;
     int64_t h = 0;
-    for (; h + 2 <= tile.rows; h += 2) slide_rows<2, kStride>(tile, lanes, x + h * tile.x_row, dy + h * tile.dy_row, acc);
-    if (h < tile.rows) slide_rows<1, kStride>(tile, lanes, x + h * tile.x_row, dy + h * tile.dy_row, acc);
+    for (; h + 2 <= tile.rows; h += 2) slide_rows<2, kStride>(tile, lanes, x + h * tile.x_row, dy + h * tile.dy_row, missing_rows(tile, h, 2), acc);
+    if (h < tile.rows) slide_rows<1, kStride>(tile, lanes, x + h * tile.x_row, dy + h * tile.dy_row, missing_rows(tile, h, 1), acc);
   }
   add_to(tile, lanes, acc);
 }
@@ -275,6 +353,10 @@ void add_rectangle(const DepthwiseGradPlan& plan, const PixelBlock& block, const
   tile.images = block.image_end - block.image_begin;
   tile.fetches = plan.fetches && tile.images == 1;
   tile.rows = block.row_end - block.row_begin;
+  tile.misses_top = plan.row_edges.first && block.row_begin == 0;
+  tile.misses_bottom = plan.row_edges.last && block.row_end == g.rows.out;
+  tile.misses_left = plan.col_edges.first;
+  tile.misses_right = plan.col_edges.last;
   tile.cols = col.end - col.begin;
   tile.dy = dy + block.image_begin * tile.dy_image + block.row_begin * tile.dy_row + col.begin * tile.dy_col;
   tile.dw_col = plan.map_depth * g.filters;
@@ -371,7 +453,7 @@ void run_kernel_grad(const void* state, int phase, int64_t begin, int64_t end, c
 }
 
 void prepare_kernel_grad(Prepare& prepare) {
-  const DepthwiseGradPlan* plan = plan_depthwise_conv2d_kernel_grad(prepare);
+  const DepthwiseGradPlan* plan = plan_depthwise_conv2d_kernel_grad(prepare, kFloatTapRows == 3);
   prepare.set_run(plan->geometry.dtype == DType::kFloat32 ? run_kernel_grad<float> : run_kernel_grad<double>);
 }
 
@@ -380,7 +462,7 @@ NN_KERNEL("depthwise_conv2d_kernel_grad", prepare_kernel_grad);
 }  // namespace
 
 bool prepare_grouped_kernel_grad(Prepare& prepare) {
-  if (!plan_grouped_kernel_grad(prepare)) return false;
+  if (!plan_grouped_kernel_grad(prepare, kFloatTapRows == 3)) return false;
   prepare.set_run(run_kernel_grad<float>);
   return true;
 }

@@ -180,7 +180,24 @@ DepthwisePlan* plan_input_grad(Prepare& prepare, const ConvGeometry& g, GroupWei
   return plan;
 }
 
-DepthwiseGradPlan* plan_kernel_grad(Prepare& prepare, const ConvGeometry& g) {
+// Makes one segment of each axis where edges miss one tap at most.
+void join_edges(DepthwiseGradPlan* plan) {
+  const ConvGeometry& g = plan->geometry;
+  const bool same = g.rows.stride == g.rows.dilation && g.cols.stride == g.cols.dilation;
+  const bool twice = g.rows.stride == 2 * g.rows.dilation && g.cols.stride == 2 * g.cols.dilation;
+  AxisEdges rows, cols;
+  if (g.dtype != DType::kFloat32 || !(same || twice) || !find_edges(plan->row_segments, plan->row_segment_count, g.rows.taps, &rows) ||
+      !find_edges(plan->col_segments, plan->col_segment_count, g.cols.taps, &cols)) {
+    return;
+  }
+  plan->row_edges = rows;
+  plan->col_edges = cols;
+  plan->row_segment_count = plan->col_segment_count = 1;
+  *plan->row_segments = {0, g.rows.out, 0, 3};
+  *plan->col_segments = {0, g.cols.out, 0, 3};
+}
+
+DepthwiseGradPlan* plan_kernel_grad(Prepare& prepare, const ConvGeometry& g, bool joins) {
   const int64_t segments = max_segments(g.rows) + max_segments(g.cols);
   const size_t bytes = sizeof(DepthwiseGradPlan) + segments * sizeof(ConvSegment) + map_size(g) * sizeof(int32_t);
   char* memory = static_cast<char*>(prepare.new_state(bytes));
@@ -195,6 +212,7 @@ DepthwiseGradPlan* plan_kernel_grad(Prepare& prepare, const ConvGeometry& g) {
   plan->row_segment_count = cut_segments(g.rows, plan->row_segments);
   plan->col_segments = plan->row_segments + plan->row_segment_count;
   plan->col_segment_count = cut_segments(g.cols, plan->col_segments);
+  if (joins) join_edges(plan);
 
   const int64_t work = g.batch * g.rows.out * g.cols.out * plan->elements, rows = g.batch * g.rows.out;
   const int64_t wanted = max<int64_t>(min(work / kGradWork, kMostPartials), 1);
@@ -230,9 +248,19 @@ DepthwisePlan* plan_depthwise_conv2d_input_grad(Prepare& prepare) {
   return plan_input_grad(prepare, read_geometry(prepare, prepare.output(0), prepare.input(0), prepare.input(1)), GroupWeights::kPlain);
 }
 
-DepthwiseGradPlan* plan_depthwise_conv2d_kernel_grad(Prepare& prepare) {
+bool find_edges(const ConvSegment* segments, int64_t count, int64_t taps, AxisEdges* edges) {
+  const auto is = [&](int64_t i, int64_t tap_begin, int64_t tap_end) {
+    return i < count && segments[i].tap_begin == tap_begin && segments[i].tap_end == tap_end;
+  };
+  const auto is_one = [&](int64_t i) { return segments[i].end - segments[i].begin == 1; };
+  edges->first = is(0, 1, 3) && is_one(0);
+  edges->last = is(edges->first + 1, 0, 2) && is_one(edges->first + 1);
+  return taps == 3 && is(edges->first, 0, 3) && count == 1 + edges->first + edges->last;
+}
+
+DepthwiseGradPlan* plan_depthwise_conv2d_kernel_grad(Prepare& prepare, bool joins) {
   count_inputs(prepare, 2);
-  return plan_kernel_grad(prepare, read_geometry(prepare, prepare.input(0), prepare.input(1), prepare.output(0)));
+  return plan_kernel_grad(prepare, read_geometry(prepare, prepare.input(0), prepare.input(1), prepare.output(0)), joins);
 }
 
 DepthwisePlan* plan_grouped_conv2d(Prepare& prepare) {
@@ -255,11 +283,11 @@ DepthwisePlan* plan_grouped_input_grad(Prepare& prepare) {
   return plan_input_grad(prepare, read_conv_geometry(prepare, prepare.output(0), prepare.input(0), w.dims, groups), GroupWeights::kTurned);
 }
 
-DepthwiseGradPlan* plan_grouped_kernel_grad(Prepare& prepare) {
+DepthwiseGradPlan* plan_grouped_kernel_grad(Prepare& prepare, bool joins) {
   const int64_t groups = prepare.get_int("groups", 1);
   const Spec& dw = prepare.output(0);
   if (!is_kernel(prepare, dw) || !is_small_group(prepare.input(0), dw.dims, groups)) return nullptr;
-  return plan_kernel_grad(prepare, read_conv_geometry(prepare, prepare.input(0), prepare.input(1), dw.dims, groups));
+  return plan_kernel_grad(prepare, read_conv_geometry(prepare, prepare.input(0), prepare.input(1), dw.dims, groups), joins);
 }
 
 }  // namespace nnlite

@@ -7,6 +7,14 @@
 
 namespace nnlite {
 
+// Whether the first and the last output along an axis miss one of three taps.
+struct AxisEdges {
+  bool first, last;
+};
+
+// Whether along an axis of three taps all outputs see them all, but for the first and the last, which may miss the one outside.
+bool find_edges(const ConvSegment* segments, int64_t count, int64_t taps, AxisEdges* edges);
+
 // One axis of an input gradient whose phases are computed together: pair i of outputs reads dy at i + shift and i + shift + 1, and all pairs
 // [begin, end) exist; of the pair `edge` (-1: none) only that input exists which the output with one tap reads. `odd`: the first output of a
 // pair gets one tap and the second two, else the other way round.
@@ -56,10 +64,12 @@ struct DepthwiseGradPlan {
   int64_t pixel_blocks;  // each makes a partial dw in scratch, unless there is one
   int64_t row_segment_count, col_segment_count;
   ConvSegment *row_segments, *col_segments;
+  AxisEdges row_edges, col_edges;  // of the only segments: their first and last outputs miss a tap
 };
 
 // Phases: sums over pixels, then adding up the partial sums if there are several.
-DepthwiseGradPlan* plan_depthwise_conv2d_kernel_grad(Prepare& prepare);
-DepthwiseGradPlan* plan_grouped_kernel_grad(Prepare& prepare);
+// `joins`: tiles of 3 x 3 taps know edges, so that there need not be segments for them.
+DepthwiseGradPlan* plan_depthwise_conv2d_kernel_grad(Prepare& prepare, bool joins);
+DepthwiseGradPlan* plan_grouped_kernel_grad(Prepare& prepare, bool joins);
 
 }  // namespace nnlite

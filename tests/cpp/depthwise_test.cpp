@@ -122,6 +122,22 @@ TEST(depthwise_conv2d_forward_never_multiplies_padding) {
   }
 }
 
+// And for the kernel gradient: what the corners of dy meet in the padding takes no part.
+TEST(depthwise_conv2d_kernel_grad_never_multiplies_padding) {
+  for (const int64_t stride : {1, 2}) {
+    const ConvCase p = {2, 9, 11, 16, 16, 3, 3, stride, stride, 1, 1, 1, {1, 1, 1, 1}};
+    const Buffer x = random_buffer(p.x(), 1, 0.5, 1.0), dy = random_buffer(p.y(), 2, 0.5, 1.0);
+    const int64_t last = p.oh() * p.ow() - 1;
+    for (int64_t k = 0; k < 16; ++k) dy.at<float>(k) = dy.at<float>(last * 16 + k) = INFINITY;  // of the first image
+    const Buffer dw = run_every_way("depthwise_conv2d_kernel_grad", {x, dy}, {p.depthwise_kernel()}, p.attributes())[0];
+    for (int64_t tap = 0; tap < 9; ++tap) {
+      const bool first = tap / 3 > 0 && tap % 3 > 0, second = tap / 3 < 2 && tap % 3 < 2;
+      EXPECT_EQ(std::isinf(dw.at<float>(tap * 16)), first || second);
+      EXPECT(!std::isnan(dw.at<float>(tap * 16)));
+    }
+  }
+}
+
 // A tap in the padding takes no part, not even in the input gradient at stride 2: an infinite weight is met only where there is a pixel.
 TEST(depthwise_conv2d_never_multiplies_padding) {
   for (const int64_t pad : {0, 1}) {
