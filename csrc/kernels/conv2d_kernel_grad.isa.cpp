@@ -3,6 +3,7 @@
 // A tile holds some m (tap, channel) times some vectors of filters in registers while it passes over a block of pixels, then adds them to
 // dw in memory. So long sums are made in two levels. Pixels whose tap falls into the padding are left out (or, with few channels,
 // multiplied with zeros).
+#include "kernels/conv2d_grad_copy.h"
 #include "kernels/conv2d_plan.h"
 #include "kernels/conv2d_tile.h"
 #include "kernels/depthwise_grouped.h"
@@ -128,104 +129,23 @@ int most_rows(int vectors, bool whole) {
 // Tiles of one vector read dy by strips; from so many rows of dw on it pays to copy them together.
 constexpr int64_t kCopyRows = 32;
 
-// Rows of output pixels in some images. The first block of a chunk writes dw, the others add to it.
-struct PixelBlock {
-  int64_t image_begin, image_end, row_begin, row_end;
-  bool first;
-};
-
-// How x is read: the image itself or the padded copy of one block.
+// Rows, and images, that follow each other without a gap are one row: the loops start anew less often.
 template <class T>
-struct ImageView {
-  const T* first;  // what pixel (0, 0) of the block's first image and row reads at tap (0, 0)
-  int64_t image, row;  // elements between the images and the rows of the stored image
-};
-
-// Copies the rows that a block reads into `copy`, with zeros for padding.
-template <class T>
-ImageView<T> copy_padded(const ConvGeometry& g, const PixelBlock& block, const T* x, T* copy) {
-  const int64_t width = (g.cols.out - 1) * g.cols.stride + (g.cols.taps - 1) * g.cols.dilation + 1;
-  const int64_t height = (block.row_end - block.row_begin - 1) * g.rows.stride + (g.rows.taps - 1) * g.rows.dilation + 1;
-  const int64_t top = block.row_begin * g.rows.stride - g.rows.pad, row_size = g.cols.in * g.channels, copy_row = width * g.channels;
-  // Of each row, [low, high) comes from the image.
-  const int64_t low = smaller(larger(g.cols.pad, 0), width), high = larger(low, smaller(width, g.cols.in + g.cols.pad));
-  T* to = copy;
-  for (int64_t n = block.image_begin; n < block.image_end; ++n) {
-    for (int64_t h = top; h < top + height; ++h, to += copy_row) {
-      const bool inside = h >= 0 && h < g.rows.in;
-      const int64_t begin = inside ? low * g.channels : copy_row, end = inside ? high * g.channels : copy_row;
-      const T* from = x + (n * g.rows.in + h) * row_size - g.cols.pad * g.channels;
-      for (int64_t i = 0; i < begin; ++i) to[i] = T(0);
-      for (int64_t i = begin; i < end; ++i) to[i] = from[i];
-      for (int64_t i = end; i < copy_row; ++i) to[i] = T(0);
-    }
+void join_pixels(GradTile<T>* tile) {
+  if (tile->x_row == tile->cols * tile->x_col && tile->dy_row == tile->cols * tile->dy_col) {
+    tile->cols *= tile->rows;
+    tile->rows = 1;
   }
-  return {copy, height * copy_row, copy_row};
+  if (tile->rows == 1 && tile->x_image == tile->cols * tile->x_col && tile->dy_image == tile->cols * tile->dy_col) {
+    tile->cols *= tile->images;
+    tile->images = 1;
+  }
 }
-
-// Some vectors of filters of a piece, from column j on, and where dy has them for the pixels of a block.
-template <class T>
-struct Strip {
-  int64_t j;
-  int vectors, part;
-  const T* dy;
-  int64_t dy_image, dy_row, dy_col;
-};
-
-// What a chunk reads next, brought near line by line while it computes.
-struct Approach {
-  static constexpr int64_t kLine = 64, kMostLines = 4096;  // what is more would push out what is in use
-  const char* at;
-  int64_t lines;   // left
-  int64_t a_tile;  // lines for each tile
-  NN_ALWAYS void come() {
-    const int64_t count = smaller(a_tile, lines);
-    for (int64_t i = 0; i < count; ++i, at += kLine) prefetch_l2(at);
-    lines -= count;
-  }
-};
-
-// What one chunk computes: rows of dw [m_begin, m_end) and one panel of filters of one group.
-template <class T>
-struct GradPiece {
-  const T* x;   // of the group
-  const T* dy;  // of the panel
-  T* dw;        // of the panel
-  int64_t columns;
-  int64_t m_begin, m_end;
-  Approach* next;  // pixels of x for the next block
-};
-
-// Brings the strip's columns of dy together. Narrow strips of wide rows would use few sets of the first cache.
-template <class T>
-Strip<T> copy_strip(const Strip<T>& strip, const PixelBlock& block, int64_t cols, T* copy) {
-  constexpr int kLanes = Vec<T>::kLanes;
-  Strip<T> result = strip;
-  const int64_t rows = block.row_end - block.row_begin;
-  result.dy = copy;
-  result.dy_col = kLanes;
-  result.dy_row = cols * kLanes;
-  result.dy_image = rows * result.dy_row;
-  for (int64_t n = 0; n < block.image_end - block.image_begin; ++n) {
-    for (int64_t h = 0; h < rows; ++h) {
-      const T* from = strip.dy + n * strip.dy_image + h * strip.dy_row;
-      for (int64_t w = 0; w < cols; ++w, from += strip.dy_col, copy += kLanes) store(copy, load_part(from, strip.part));
-    }
-  }
-  return result;
-}
-
-// Some pixels of a block: rows, and columns.
-struct Pixels {
-  int64_t row_begin, row_end, col_begin, col_end;
-};
 
 // Adds pixels of a block to the rows [m, m + count) of dw. x[i] is what the first of the pixels reads for row m + i.
 template <class T>
-void add_rows(const ConvGeometry& g, const GradPiece<T>& piece, const PixelBlock& block, const Pixels& pixels, const Strip<T>& strip, int64_t m,
+void add_rows(const GradPiece<T>& piece, const PixelBlock& block, const Pixels& pixels, const Strip<T>& strip, int64_t filters, int64_t m,
               int64_t count, GradTile<T>* tile) {
-  tile->x_row *= g.rows.stride;
-  tile->x_col = g.cols.stride * g.channels;
   tile->dy_col = strip.dy_col;
   tile->dy_row = strip.dy_row;
   tile->dy_image = strip.dy_image;
@@ -233,11 +153,13 @@ void add_rows(const ConvGeometry& g, const GradPiece<T>& piece, const PixelBlock
   tile->images = block.image_end - block.image_begin;
   tile->rows = pixels.row_end - pixels.row_begin;
   tile->cols = pixels.col_end - pixels.col_begin;
-  tile->dw = piece.dw + m * g.filters + strip.j;
-  tile->ldw = g.filters;
+  join_pixels(tile);
+  tile->dw = piece.dw + m * filters + strip.j;
+  tile->ldw = filters;
   tile->part = strip.part;
   tile->accumulate = !block.first;
-  piece.next->come();
+  piece.next[0].come();
+  piece.next[1].come();
   kGradTiles<T>[!kAlwaysPart && strip.part == Vec<T>::kLanes][strip.vectors - 1][count - 1](*tile);
 }
 
@@ -289,19 +211,12 @@ void add_block_by_tap(const KernelGradPlan& plan, const GradPiece<T>& piece, con
   const int most = most_rows(strip.vectors, strip.part == Vec<T>::kLanes);
   const int64_t x_row = g.cols.in * g.channels;
   for (int64_t tap = piece.m_begin / plan.depth; tap * plan.depth < piece.m_end; ++tap) {
-    const int64_t r = tap / g.cols.taps, s = tap % g.cols.taps;
     Pixels valid;
-    valid_outputs(g.rows, r, &valid.row_begin, &valid.row_end);
-    valid_outputs(g.cols, s, &valid.col_begin, &valid.col_end);
-    valid.row_begin = larger(valid.row_begin, block.row_begin);
-    valid.row_end = smaller(valid.row_end, block.row_end);
-    if (valid.row_begin >= valid.row_end || valid.col_begin >= valid.col_end) {
+    if (!find_pixels(g, block, tap, &valid)) {
       if (!block.first) continue;
       valid = {block.row_begin, block.row_begin, 0, 0};  // no pixels: the tiles write zeros
     }
-    const int64_t row = valid.row_begin * g.rows.stride + r * g.rows.dilation - g.rows.pad;
-    const int64_t col = valid.col_begin * g.cols.stride + s * g.cols.dilation - g.cols.pad;
-    const T* base = piece.x + (block.image_begin * g.rows.in + row) * x_row + col * g.channels;
+    const T* base = find_input(g, piece, block, valid, tap);
     const int64_t begin = larger(piece.m_begin - tap * plan.depth, 0), end = smaller(piece.m_end - tap * plan.depth, plan.depth);
     if (piece.columns <= kFewFilters && plan.depth >= Vec<T>::kLanes) {
       add_turned(g, piece, block, valid, base, tap * plan.depth, begin, end);
@@ -312,9 +227,10 @@ void add_block_by_tap(const KernelGradPlan& plan, const GradPiece<T>& piece, con
       const int64_t c = begin + (end - begin) * t / tiles, count = begin + (end - begin) * (t + 1) / tiles - c;
       GradTile<T> tile;
       tile.x_image = g.rows.in * x_row;
-      tile.x_row = x_row;
+      tile.x_row = g.rows.stride * x_row;
+      tile.x_col = g.cols.stride * g.channels;
       for (int64_t i = 0; i < count; ++i) tile.x[i] = base + c + i;
-      add_rows(g, piece, block, valid, strip, tap * plan.depth + c, count, &tile);
+      add_rows(piece, block, valid, strip, g.filters, tap * plan.depth + c, count, &tile);
     }
   }
 }
@@ -330,17 +246,42 @@ void add_block_across_taps(const KernelGradPlan& plan, const GradPiece<T>& piece
     const int64_t m = piece.m_begin + rows * t / tiles, count = piece.m_begin + rows * (t + 1) / tiles - m;
     GradTile<T> tile;
     tile.x_image = view.image;
-    tile.x_row = view.row;
+    tile.x_row = g.rows.stride * view.row;
+    tile.x_col = g.cols.stride * g.channels;
     for (int64_t i = 0; i < count; ++i) {
       const int64_t tap = (m + i) / plan.depth, channel = (m + i) % plan.depth;
       const int64_t r = tap / g.cols.taps, s = tap % g.cols.taps;
       tile.x[i] = view.first + r * g.rows.dilation * view.row + s * g.cols.dilation * g.channels + channel;
     }
-    add_rows(g, piece, block, {block.row_begin, block.row_end, 0, g.cols.out}, strip, m, count, &tile);
+    add_rows(piece, block, {block.row_begin, block.row_end, 0, g.cols.out}, strip, g.filters, m, count, &tile);
   }
 }
 
-// `copy` has room for padded images, then for a strip of dy.
+// Tiles of the groups of channels that copy_groups has made.
+template <class T>
+void add_block_in_groups(const KernelGradPlan& plan, const GradPiece<T>& piece, const PixelBlock& block, const Strip<T>& strip, const T* copy) {
+  const ConvGeometry& g = plan.geometry;
+  const int most = most_rows(strip.vectors, strip.part == Vec<T>::kLanes);
+  Pixels valid;
+  if (!find_pixels(g, block, 0, &valid)) {
+    if (!block.first) return;
+    valid = {block.row_begin, block.row_begin, 0, 0};  // no pixels: the tiles write zeros
+  }
+  for (int64_t m = piece.m_begin; m < piece.m_end; m += kGroupRows, copy += plan.group_elements) {
+    const int64_t rows = smaller(piece.m_end - m, kGroupRows), tiles = ceil_div(rows, most), cols = valid.col_end - valid.col_begin;
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t c = rows * t / tiles, count = rows * (t + 1) / tiles - c;
+      GradTile<T> tile;
+      tile.x_col = kGroupRows;
+      tile.x_row = cols * kGroupRows;
+      tile.x_image = (valid.row_end - valid.row_begin) * tile.x_row;
+      for (int64_t i = 0; i < count; ++i) tile.x[i] = copy + c + i;
+      add_rows(piece, block, valid, strip, g.filters, m + c, count, &tile);
+    }
+  }
+}
+
+// `copy` has room for padded images or groups of channels, then for a strip of dy.
 template <class T>
 void add_block(const KernelGradPlan& plan, const GradPiece<T>& piece, const PixelBlock& block, T* copy) {
   constexpr int kLanes = Vec<T>::kLanes;
@@ -353,29 +294,22 @@ void add_block(const KernelGradPlan& plan, const GradPiece<T>& piece, const Pixe
     view.first = piece.x + (block.image_begin * g.rows.in + block.row_begin * g.rows.stride - g.rows.pad) * x_row - g.cols.pad * g.channels;
   }
   const T* dy = piece.dy + block.image_begin * dy_image + block.row_begin * dy_row;
-  const bool copy_dy = kMaxVectors == 1 && piece.columns > kLanes && piece.m_end - piece.m_begin >= kCopyRows;
+  if (plan.group_elements) copy_groups(plan, piece, block, copy);
+  const bool wide = piece.columns > kMaxVectors * kLanes && (kMaxVectors == 1 || plan.group_elements);
+  const bool copy_dy = wide && piece.m_end - piece.m_begin >= kCopyRows;
   for (int64_t j = 0; j < piece.columns; j += kMaxVectors * kLanes) {
     const int vectors = static_cast<int>(smaller((piece.columns - j + kLanes - 1) / kLanes, kMaxVectors));
     const int part = static_cast<int>(smaller(piece.columns - j - (vectors - 1) * kLanes, kLanes));
     Strip<T> strip = {j, vectors, part, dy + j, dy_image, dy_row, g.filters};
     if (copy_dy) strip = copy_strip(strip, block, g.cols.out, copy + plan.copy_elements);
-    if (plan.across_taps) {
+    if (plan.group_elements) {
+      add_block_in_groups(plan, piece, block, strip, copy);
+    } else if (plan.across_taps) {
       add_block_across_taps(plan, piece, block, view, strip);
     } else {
       add_block_by_tap(plan, piece, block, strip);
     }
   }
-}
-
-// The images' rows that the output rows [row, row_end) read, in as many parts as a block has tiles.
-template <class T>
-Approach find_approach(const ConvGeometry& g, const GradPiece<T>& piece, int64_t row, int64_t row_end) {
-  const int64_t row_bytes = g.cols.in * g.channels * static_cast<int64_t>(sizeof(T));
-  const int64_t first = row / g.rows.out * g.rows.in + smaller(row % g.rows.out * g.rows.stride, g.rows.in);
-  const int64_t count = smaller((row_end - row) * g.rows.stride, g.batch * g.rows.in - first), lines = count * row_bytes / Approach::kLine;
-  if (count <= 0 || lines > Approach::kMostLines) return {nullptr, 0, 0};
-  const int64_t tiles = ceil_div(piece.m_end - piece.m_begin, kMostRows);
-  return {reinterpret_cast<const char*>(piece.x) + first * row_bytes, lines, ceil_div(lines, tiles)};
 }
 
 // Passes over the output rows [row, row_end) of all images (row = image * rows.out + row in the image) block by block.
@@ -393,14 +327,16 @@ void add_pixels(const KernelGradPlan& plan, GradPiece<T> piece, int64_t row, int
     }
     const int64_t rows = (block.image_end - block.image_begin) * (block.row_end - block.row_begin);
     row += rows;
-    Approach next = find_approach(g, piece, row, smaller(row + rows, row_end));
-    piece.next = &next;
+    const int64_t next_end = smaller(row + rows, row_end);
+    Approach next[2] = {approach_images(plan, piece, row, next_end), approach_dy(plan, piece, row, next_end)};
+    piece.next = next;
     add_block(plan, piece, block, copy);
   }
 }
 
 // First row of dw of a unit: one tap and one block of channels.
 int64_t first_row(const KernelGradPlan& plan, int64_t unit) {
+  if (plan.group_elements) return smaller(unit * kGroupRows, plan.depth);
   return unit / plan.channel_blocks * plan.depth + plan.depth * (unit % plan.channel_blocks) / plan.channel_blocks;
 }
 
@@ -411,19 +347,20 @@ void clear(const GradPiece<T>& piece, int64_t filters) {
   }
 }
 
-// Chunk order: pixel block, group, panel, m block.
+// Chunk order: pixel block, group, panel block, m block.
 template <class T>
 void compute_chunk(const KernelGradPlan& plan, int64_t chunk, const StepArgs& args) {
   const ConvGeometry& g = plan.geometry;
   const int64_t m_block = chunk % plan.m_blocks;
   chunk /= plan.m_blocks;
-  const int64_t panel = chunk % plan.panels;
-  chunk /= plan.panels;
+  const int64_t panel_block = chunk % plan.panel_blocks;
+  chunk /= plan.panel_blocks;
+  const int64_t panel = plan.panels * panel_block / plan.panel_blocks, panel_end = plan.panels * (panel_block + 1) / plan.panel_blocks;
   const int64_t group = chunk % g.groups, pixel_block = chunk / g.groups;
   T* dw = plan.pixel_blocks > 1 ? static_cast<T*>(args.scratch) + pixel_block * plan.elements : static_cast<T*>(args.out[0]);
   const int64_t filter = group * plan.columns + panel * kPanelColumns, m = g.rows.taps * g.cols.taps * plan.depth;
   GradPiece<T> piece = {static_cast<const T*>(args.in[0]) + group * plan.depth, static_cast<const T*>(args.in[1]) + filter, dw + filter,
-                        smaller(plan.columns - panel * kPanelColumns, kPanelColumns), 0, m, nullptr};
+                        smaller(plan.columns, panel_end * kPanelColumns) - panel * kPanelColumns, 0, m, nullptr};
   if (!plan.across_taps) {
     const int64_t units = g.rows.taps * g.cols.taps * plan.channel_blocks;
     piece.m_begin = first_row(plan, units * m_block / plan.m_blocks);

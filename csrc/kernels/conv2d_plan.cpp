@@ -33,20 +33,6 @@ constexpr int64_t kFewFiltersTile = 64;  // the most pixels of a tile
 constexpr int64_t kFillBytes = 24 * 1024;
 constexpr int64_t kFillPanelBytes = 96 * 1024;
 constexpr int64_t kFillPixels = 24;
-// Kernel gradients: below this many channels tiles span several taps.
-constexpr int64_t kFewChannels = 8;
-// Pixels accumulated in registers before they are added to dw in memory.
-constexpr int64_t kGradBlockPixels = 256;
-// Channels of one piece of dw.
-constexpr int64_t kGradChannels = 24;
-// With so many pieces of dw, work is cut over dw alone and needs no partial sums; else into about kMostPartials chunks.
-constexpr int64_t kEnoughPieces = 16;
-constexpr int64_t kMostPartials = 24;
-// Chunks over pixels pass once over x and dy, those over pieces of dw as often as there are pieces: with enough pixels for every partial sum, and
-// room for them, work is cut over pixels.
-constexpr int64_t kFewestPartialPixels = 512;
-constexpr int64_t kFewestPartials = 8;
-constexpr int64_t kMostPartialElements = 2 << 20;
 
 // One axis; the output must have the size that the padding gives.
 ConvAxis read_axis(const Prepare& prepare, const char* name, int64_t in, int64_t out, int64_t taps, int64_t stride, int64_t dilation,
@@ -59,22 +45,6 @@ ConvAxis read_axis(const Prepare& prepare, const char* name, int64_t in, int64_t
                  static_cast<ll>(padding[0]), static_cast<ll>(padding[1]), static_cast<ll>(expected), name, static_cast<ll>(out));
   }
   return {in, out, taps, stride, dilation, padding[0]};
-}
-
-// The kernel of a dense convolution must be [rows, cols, channels / groups, filters].
-void check_kernel(const Prepare& prepare, const ConvGeometry& g, const int64_t* shape) {
-  if (shape[2] != g.channels / g.groups || shape[3] != g.filters) {
-    prepare.fail("%lld channels, %lld filters and %lld groups need a kernel (.., .., %lld, %lld), got (.., .., %lld, %lld)",
-                 static_cast<ll>(g.channels), static_cast<ll>(g.filters), static_cast<ll>(g.groups),
-                 static_cast<ll>(g.channels / g.groups), static_cast<ll>(g.filters), static_cast<ll>(shape[2]), static_cast<ll>(shape[3]));
-  }
-}
-
-// Channels are divided by groups before read_conv_geometry has checked the count.
-int64_t read_groups(const Prepare& prepare) {
-  const int64_t groups = prepare.get_int("groups", 1);
-  if (groups < 1) prepare.fail("groups must be at least 1, got %lld", static_cast<ll>(groups));
-  return groups;
 }
 
 // Gives each convolution its place in the scratch that will hold packed weights.
@@ -222,6 +192,20 @@ void cut_dense_work(Prepare& prepare, DensePlan* plan, int64_t work) {
   for (int64_t i = 0; i < plan->conv_count; ++i) plan->pack_rows = max(plan->pack_rows, plan->convs[i].taps_rows);
   if (!plan->in_place) prepare.add_phase(plan->conv_count * plan->groups * plan->panels * plan->pack_rows);
   prepare.add_phase(plan->conv_count * plan->groups * plan->image_blocks * plan->row_blocks * plan->col_blocks * plan->panel_blocks);
+}
+
+void check_kernel(const Prepare& prepare, const ConvGeometry& g, const int64_t* shape) {
+  if (shape[2] != g.channels / g.groups || shape[3] != g.filters) {
+    prepare.fail("%lld channels, %lld filters and %lld groups need a kernel (.., .., %lld, %lld), got (.., .., %lld, %lld)",
+                 static_cast<ll>(g.channels), static_cast<ll>(g.filters), static_cast<ll>(g.groups),
+                 static_cast<ll>(g.channels / g.groups), static_cast<ll>(g.filters), static_cast<ll>(shape[2]), static_cast<ll>(shape[3]));
+  }
+}
+
+int64_t read_groups(const Prepare& prepare) {
+  const int64_t groups = prepare.get_int("groups", 1);
+  if (groups < 1) prepare.fail("groups must be at least 1, got %lld", static_cast<ll>(groups));
+  return groups;
 }
 
 ConvGeometry read_conv_geometry(const Prepare& prepare, const Spec& x, const Spec& y, const int64_t* kernel_size, int64_t groups) {
@@ -427,62 +411,6 @@ DensePlan* plan_conv2d_pack(Prepare& prepare) {
   }
   plan->pack_rows = conv->taps_rows;
   prepare.add_phase(groups * plan->panels * plan->pack_rows);
-  return plan;
-}
-
-KernelGradPlan* plan_conv2d_kernel_grad(Prepare& prepare) {
-  if (prepare.num_inputs() != 2 || prepare.num_outputs() != 1) {
-    prepare.fail("needs 2 inputs (x, dy) and 1 output, got %d and %d", prepare.num_inputs(), prepare.num_outputs());
-  }
-  const Spec& dw = prepare.output(0);
-  check_conv_kernel(prepare, dw, prepare.input(0).dtype);
-  const ConvGeometry g = read_conv_geometry(prepare, prepare.input(0), prepare.input(1), dw.dims, read_groups(prepare));
-  check_kernel(prepare, g, dw.dims);
-
-  auto* plan = static_cast<KernelGradPlan*>(prepare.new_state(sizeof(KernelGradPlan)));
-  plan->geometry = g;
-  plan->depth = g.channels / g.groups;
-  plan->columns = g.filters / g.groups;
-  plan->panels = ceil_div(plan->columns, kPanelColumns);
-  plan->elements = dw.size();
-  if (plan->elements == 0) {
-    prepare.add_phase(0);
-    return plan;
-  }
-  plan->block_pixels = kGradBlockPixels;
-  const int64_t taps = g.rows.taps * g.cols.taps;
-  plan->across_taps = g.groups == 1 && taps > 1 && g.channels < kFewChannels;
-  const int64_t span_rows = (g.rows.out - 1) * g.rows.stride + (g.rows.taps - 1) * g.rows.dilation + 1;
-  const int64_t span_cols = (g.cols.out - 1) * g.cols.stride + (g.cols.taps - 1) * g.cols.dilation + 1;
-  const bool padded = g.rows.pad > 0 || g.cols.pad > 0 || span_rows - g.rows.pad > g.rows.in || span_cols - g.cols.pad > g.cols.in;
-  plan->copy_images = plan->across_taps && padded && g.rows.out * g.cols.out > 0;
-  plan->channel_blocks = plan->across_taps ? 1 : ceil_div(plan->depth, kGradChannels);
-
-  const int64_t image_pixels = g.rows.out * g.cols.out, rows = g.batch * g.rows.out;
-  const int64_t wanted = min(max<int64_t>(g.batch * image_pixels * taps * g.channels * plan->columns / kChunkWork, 1), kMostChunks);
-  const int64_t units = plan->across_taps ? 1 : taps * plan->channel_blocks;
-  const int64_t pieces = plan->panels * g.groups * units;
-  plan->m_blocks = min(units, ceil_div(wanted, plan->panels * g.groups));
-  plan->pixel_blocks = 1;
-  const int64_t partials = min(min(g.batch * image_pixels / kFewestPartialPixels, kMostPartialElements / plan->elements), rows);
-  if (min(wanted, kFewestPartials) <= partials) {
-    plan->pixel_blocks = min(min(partials, wanted), kMostPartials);
-    plan->m_blocks = min(units, ceil_div(min(wanted, kMostPartials), plan->panels * g.groups * plan->pixel_blocks));
-  } else if (pieces < min(wanted, kEnoughPieces)) {
-    plan->pixel_blocks = max<int64_t>(min(ceil_div(min(wanted, kMostPartials), pieces), rows), 1);
-  }
-  if (plan->copy_images) {
-    const int64_t images = max<int64_t>(kGradBlockPixels / image_pixels, 1);
-    const int64_t block_rows = images > 1 ? g.rows.out : min(g.rows.out, max<int64_t>(kGradBlockPixels / g.cols.out, 1));
-    plan->copy_elements = images * ((block_rows - 1) * g.rows.stride + (g.rows.taps - 1) * g.rows.dilation + 1) * span_cols * g.channels;
-  }
-  const int64_t strip_elements = max(kGradBlockPixels, g.cols.out) * kPanelMultiple;
-  prepare.need_thread_scratch((plan->copy_elements + strip_elements) * dtype_size(g.dtype));
-  prepare.add_phase(g.groups * plan->panels * plan->m_blocks * plan->pixel_blocks);
-  if (plan->pixel_blocks > 1) {
-    prepare.need_scratch(plan->pixel_blocks * plan->elements * dtype_size(g.dtype));
-    prepare.add_phase(ceil_div(plan->elements, kSumElements));
-  }
   return plan;
 }
 

@@ -30,6 +30,10 @@ struct ConvSegment {
 // Reads the convolution that turns the image `x` into `y` (each an input or an output of the op) with a kernel of
 // kernel_size[0] x kernel_size[1] taps; fails when sizes and attributes disagree.
 ConvGeometry read_conv_geometry(const Prepare& prepare, const Spec& x, const Spec& y, const int64_t* kernel_size, int64_t groups);
+// The attribute `groups`, 1 or more: channels are divided by it before read_conv_geometry has checked that it divides them.
+int64_t read_groups(const Prepare& prepare);
+// The kernel of a dense convolution must be [rows, cols, channels / groups, filters].
+void check_kernel(const Prepare& prepare, const ConvGeometry& g, const int64_t* shape);
 
 int64_t max_segments(const ConvAxis& axis);
 // Cuts [0, axis.out) into at most max_segments(axis) segments; returns how many.
@@ -137,10 +141,11 @@ struct KernelGradPlan {
   int64_t elements;                // of dw
   bool across_taps;                // few channels: tiles span taps, and padded images are copied first so that all taps are valid
   bool copy_images;
-  int64_t copy_elements;           // room for the padded images of one block; after it there is room for one vector of dy per pixel
+  int64_t copy_elements;           // room for the padded images, or the groups of channels, of one block; after it lies a strip of dy
   int64_t block_pixels;            // pixels that stay in cache while all tiles pass over them
   int64_t channel_blocks;          // m is cut into taps x channel blocks, unless across_taps
-  int64_t m_blocks, pixel_blocks;
+  int64_t group_elements;          // 1 x 1 kernels with many channels and filters: room for kGroupRows channels of a block's pixels; else 0
+  int64_t m_blocks, panel_blocks, pixel_blocks;
 };
 
 // Elements of dw that one chunk of the second phase adds up.

@@ -172,5 +172,31 @@ void pack_rows(const T* from, int64_t ld_from, T* to, int64_t ld_to, int64_t col
     for (int64_t j = part ? whole + kLanes : whole; j < ld_to; ++j) target[j] = T(0);
   }
 }
+
+// A^T[depth, rows] in groups of kGroupRows columns: to[group * ld_to + p * kGroupRows + i] = from[p][group * kGroupRows + i]. What follows the last
+// column is undefined. `next`: what will be packed after this.
+template <class T>
+void pack_groups(const T* from, int64_t ld_from, T* to, int64_t ld_to, int64_t rows, int64_t depth, const T* next) {
+  constexpr int64_t kBytes = 32, kAhead = 8, kLine = 64 / sizeof(T);
+  for (int64_t p = 0; p < depth; ++p, from += ld_from, to += kGroupRows) {
+    // Pieces of rows far apart: no hardware sees the next one coming.
+    const T* soon = p + kAhead < depth ? from + kAhead * ld_from : next + (p + kAhead - depth) * ld_from;
+    for (int64_t i = 0; i < rows; i += kLine) prefetch_l2(soon + i);
+    T* group = to;
+    int64_t i = 0;
+    for (; i + kGroupRows <= rows; i += kGroupRows, group += ld_to) {
+#pragma GCC unroll 6
+      for (int64_t b = 0; b < kGroupRows * static_cast<int64_t>(sizeof(T)); b += kBytes) {
+        __builtin_memcpy(reinterpret_cast<char*>(group) + b, reinterpret_cast<const char*>(from + i) + b, kBytes);
+      }
+    }
+    for (; i < rows; i += Piece<T>::kLanes, group += Piece<T>::kLanes) {
+      Piece<T> v;
+      const int part = static_cast<int>(smaller(rows - i, Piece<T>::kLanes));
+      native::load_part(v, from + i, part);
+      native::store_part(group, v, part);
+    }
+  }
+}
 }  // namespace
 }  // namespace nnlite::NN_ISA

@@ -8,6 +8,7 @@ namespace nnlite {
 
 constexpr int64_t kPanelColumns = 64;   // columns of a panel of packed B
 constexpr int64_t kPanelMultiple = 16;  // the last panel is a multiple of this wide
+constexpr int64_t kGroupRows = 24;      // rows of A in a group of a copied A^T: whole tiles, and no vector of 32 bytes lies across two cache lines
 
 enum class MatrixB : int { kRows, kTransposed, kPacked };
 enum class Activation : int { kNone, kRelu, kSigmoid, kTanh };
