@@ -364,8 +364,13 @@ def test_plans_refuse_broken_loops():
     for steps, message in (
         ([("loop_begin", [0], [], loop, "")], "has no end"),
         ([("loop_end", [], [], {}, "")], "does not belong to a loop"),
-        ([("loop_begin", [0], [], {**loop, "moves": (0, 0, 5, 0, 4)}, "")], "there is no operand 5"),
-        ([("loop_begin", [0], [], {**loop, "moves": (0, 0, 0, 0, 4)}, "")], "too small for 2 rows"),
+        ([("loop_begin", [0], [], {**loop, "moves": (0, 0, 5, 0, 4, 0)}, "")], "there is no operand 5"),
+        ([("loop_begin", [0], [], {**loop, "moves": (0, 0, 0, 0, 4, 0)}, "")], "too small for 2 rows"),
+        ([("loop_begin", [0], [], {**loop, "moves": (0, 0, 0, 0, 0, 4)}, "")], "offset 4 is outside of 4 bytes"),
+        ([("loop_begin", [0], [], {**loop, "finals": (0, 0, 0, 0, 2, 4)}, "")], "must lie in its 4 bytes"),
+        ([("sections_begin", [], [], {"sections": 1}, "")], "has no end"),
+        ([("sections_next", [], [], {}, "")], "must not stand here"),
+        ([("sections_begin", [], [], {"sections": 2}, ""), ("sections_end", [], [], {}, "")], "announces 2 sections, but 1"),
         (branches, "announces 3 branches, but 2"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -373,3 +378,15 @@ def test_plans_refuse_broken_loops():
     program = {"codes": ("abs",), "args": (0, -1, -1), "params": (0.0,), "dtypes": ("int32",), "results": (1,)}
     with pytest.raises(ValueError, match="no loop sets register 3"):
         plan([("elementwise", [1], [1], program, "")], [("int32", (), "moving", 3)])
+
+
+def test_constant_weights_of_a_body_are_packed_before_the_loop():
+    w, b = np.linspace(-0.3, 0.3, 9 * 9).reshape(9, 9).astype("float32"), np.linspace(-1, 1, 9).astype("float32")
+    compiled = nnlite.function(lambda h: ops.fori_loop(0, 6, lambda i, h: ops.tanh(ops.matmul(h, w) + b), h))
+    h = np.linspace(-1, 1, 18).reshape(2, 9).astype("float32")
+    expected = h
+    for _ in range(6):
+        expected = np.tanh(expected @ w + b)
+    np.testing.assert_allclose(compiled(h).numpy(), expected, rtol=1e-5, atol=1e-6)
+    (runner,) = [found.runner for found in compiled.cache.values()]
+    assert "matmul_pack" in [step.op.name for step in runner.graph.prologue]

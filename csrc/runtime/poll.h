@@ -23,6 +23,8 @@ class PollTimer {
     poll_if_due(worker);
     return stopped_.load(std::memory_order_relaxed);
   }
+  // For workers that run parts of a step at the same time as the calling thread, which looks at the clock.
+  bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
   // Whether it is time, and `worker`, who goes through the steps, is not the one that may poll.
   bool needs_caller(int worker) const { return worker != 0 && due_.load(std::memory_order_relaxed); }
   // Whenever worker 0 gets something to do: another worker may be the one that starts all steps.

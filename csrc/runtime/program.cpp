@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "core/arena.h"
 #include "core/check.h"
 #include "core/spec_text.h"
 
@@ -49,11 +50,12 @@ Program::Program(std::vector<PlanStep> steps) : steps_(std::move(steps)) {
       if (chunks == 0) continue;
       const double share = static_cast<double>(chunks) / static_cast<double>(all_chunks);
       calls_.push_back({step.run_function(), step.state(), in, out, chunks, static_cast<int>(phase), false, control,
-                        static_cast<int>(i), 0, 1, control == ControlKind::kNone ? step.nanoseconds() * share : 0});
+                        static_cast<int>(i), 0, -1, 0, 1, control == ControlKind::kNone ? step.nanoseconds() * share : 0});
     }
   }
+  scratch_bytes_ = align_up(scratch_bytes_);
   link_control();
-  for (const Call& call : calls_) nanoseconds_ += call.nanoseconds;
+  add_up_sections();
 }
 
 void Program::link_control() {
@@ -73,6 +75,14 @@ void Program::link_control() {
     }
     call.repeats = repeats;
     call.nanoseconds *= repeats;
+    if (call.control >= ControlKind::kSectionsBegin) {
+      link_sections(i);
+      continue;
+    }
+    if (in_sections_) {
+      call.section = static_cast<int>(sections_.back().starts.size()) - 1;
+      call.group = static_cast<int>(sections_.size()) - 1;
+    }
     if (call.control == ControlKind::kNone) continue;
     const bool of_loop = call.control <= ControlKind::kLoopEnd;
     std::vector<int>& open = of_loop ? open_loops : open_branches;
@@ -92,7 +102,49 @@ void Program::link_control() {
       open.pop_back();
     }
   }
-  NN_CHECK(open_loops.empty() && open_branches.empty(), "a loop or branch of the plan has no end");
+  NN_CHECK(open_loops.empty() && open_branches.empty() && !in_sections_, "a loop, branch or group of sections of the plan has no end");
+}
+
+void Program::link_sections(size_t i) {
+  Call& call = calls_[i];
+  const bool begins = call.control == ControlKind::kSectionsBegin;
+  NN_CHECK(begins != in_sections_, "step %d, '%s', must not stand here", call.step, steps_[call.step].step.kernel().c_str());
+  if (begins) sections_.push_back({i, {}, 0});
+  Sections& group = sections_.back();
+  call.place = static_cast<int>(sections_.size()) - 1;
+  in_sections_ = call.control != ControlKind::kSectionsEnd;
+  if (in_sections_) {
+    group.starts.push_back(i + 1);
+    return;
+  }
+  group.after = i + 1;
+  most_sections_ = std::max(most_sections_, group.starts.size());
+  NN_CHECK(calls_[group.begin].chunks == static_cast<int64_t>(group.starts.size()), "a sections_begin announces %lld sections, but %zu follow",
+           static_cast<long long>(calls_[group.begin].chunks), group.starts.size());
+}
+
+void Program::add_up_sections() {
+  nanoseconds_ = 0;
+  for (const Sections& group : sections_) {
+    double sum = 0;
+    for (size_t i = group.starts[0]; i < group.after; ++i) sum += calls_[i].nanoseconds;
+    if (!calls_[group.begin].team || !learned_) calls_[group.begin].nanoseconds = sum;
+  }
+  for (const Call& call : calls_) nanoseconds_ += call.section < 0 ? call.nanoseconds : 0;
+}
+
+void Program::run_section(const Sections& group, int64_t section, int worker) const {
+  const size_t next = static_cast<size_t>(section) + 1;
+  const size_t end = (next < group.starts.size() ? group.starts[next] : group.after) - 1;
+  size_t position = group.starts[next - 1];
+  while (position < end) {
+    const Call& call = calls_[position++];
+    if (call.control != ControlKind::kNone) {
+      position = follow(call, position, worker);
+    } else {
+      run_call(call, worker, 0, call.chunks);
+    }
+  }
 }
 
 void Program::add_registers(const LoopSpec& spec) {
@@ -129,7 +181,9 @@ size_t Program::follow(const Call& call, size_t position, int worker) const {
     case ControlKind::kLoopEnd: {
       Loop* loop = &loops_[call.place];
       if (++loop->round == loop->rounds) return leave_loop(*loop, false);
-      if (poll_ != nullptr && poll_->check(worker)) return calls_.size();
+      // In sections that a team runs the others leave the clock to the calling thread.
+      const bool shared = worker != 0 && is_shared(call);
+      if (poll_ != nullptr && (shared ? poll_->stopped() : poll_->check(worker))) return calls_.size();
       start_round(loop);
       return loop->first;
     }
@@ -166,18 +220,18 @@ void Program::start_round(Loop* loop) const {
   const auto operand = [&](int64_t i) { return static_cast<char*>(loop->operands[i]); };
   for (int64_t i = 0; i < spec.moves; ++i) {  // before the registers that they follow move on
     const Move& move = spec.move_list()[i];
-    if (move.kind == MoveKind::kCarryIn) set_register(move.reg, round == 0 ? operand(move.a) : register_addresses_[move.b]);
+    if (move.kind == MoveKind::kCarryIn) set_register(move.reg, round == 0 ? operand(move.a) + move.offset : register_addresses_[move.b]);
   }
   for (int64_t i = 0; i < spec.moves; ++i) {
     const Move& move = spec.move_list()[i];
     switch (move.kind) {
       case MoveKind::kRow:
-        set_register(move.reg, operand(move.a) + row(round) * move.stride);
+        set_register(move.reg, operand(move.a) + row(round) * move.stride + move.offset);
         break;
       case MoveKind::kCarryIn:
         break;
       case MoveKind::kCarryOut:
-        set_register(move.reg, operand(((loop->rounds - 1 - round) & 1) == 0 ? move.a : move.b));
+        set_register(move.reg, operand(((loop->rounds - 1 - round) & 1) == 0 ? move.a : move.b) + move.offset);
         break;
       case MoveKind::kHistoryIn:
         set_register(move.reg, operand(move.a) + row(round) * move.stride);
@@ -194,9 +248,9 @@ size_t Program::leave_loop(const Loop& loop, bool by_test) const {
   const LoopSpec& spec = *loop.spec;
   for (int64_t i = 0; i < spec.finals; ++i) {
     const FinalCarry& carry = spec.final_list()[i];
-    const char* from = static_cast<const char*>(loop.operands[carry.first]);
+    const char* from = static_cast<const char*>(loop.operands[carry.first]) + carry.offset;
     if (loop.rounds > 0) from = register_addresses_[by_test ? carry.in : carry.out];
-    char* target = static_cast<char*>(loop.operands[carry.target]);
+    char* target = static_cast<char*>(loop.operands[carry.target]) + carry.offset;
     if (target != from) std::memcpy(target, from, static_cast<size_t>(carry.bytes));
   }
   return loop.after;
@@ -218,6 +272,10 @@ double Program::schedule(int threads) {
   double alone = 0, shared = 0;
   for (size_t i = 0; i < calls_.size(); ++i) {
     const Call& call = calls_[i];
+    if (call.section >= 0) {  // part of what came before
+      best[i] = {{alone, shared}, {false, true}};
+      continue;
+    }
     const double parts = static_cast<double>(std::min<int64_t>(threads, call.chunks));
     const double hand_over = kHandOver * call.repeats;
     const double alone_after_team = shared + hand_over, from_alone = alone + hand_over, from_shared = shared + hand_over;
@@ -231,7 +289,7 @@ double Program::schedule(int threads) {
   bool team = shared < alone;
   const double cost = std::min(alone, shared);
   for (size_t i = calls_.size(); i-- > 0;) {
-    calls_[i].team = team;
+    calls_[i].team = team && calls_[i].section < 0;
     team = best[i].from_team[team];
   }
   return cost;
@@ -259,6 +317,7 @@ int64_t Program::next_timed(size_t* position, int worker) const {
     watch_->last = std::chrono::steady_clock::now();
   } else {
     watch_->lap(*position - 1);  // the shared call that has just been finished
+    leave_sections(position);
   }
   while (*position < calls_.size()) {
     const Call& call = calls_[(*position)++];
@@ -282,19 +341,15 @@ std::vector<double> Program::sum_by_step(const std::vector<double>& call_seconds
 }
 
 void Program::learn(const std::vector<double>& call_seconds, int threads) {
-  nanoseconds_ = 0;
   for (size_t i = 0; i < calls_.size(); ++i) {
     Call& call = calls_[i];
-    if (steps_[call.step].step.has_stated_cost()) {
-      nanoseconds_ += call.nanoseconds;
-      continue;
-    }
+    if (steps_[call.step].step.has_stated_cost() || is_shared(call)) continue;
     const double workers = call.team ? static_cast<double>(std::min<int64_t>(threads, call.chunks)) : 1;
     const double measured = call_seconds[i] * 1e9 * workers;
     call.nanoseconds = learned_ ? std::min(call.nanoseconds, measured) : measured;
-    nanoseconds_ += call.nanoseconds;
   }
   learned_ = true;
+  add_up_sections();
 }
 
 std::string Program::dump(const std::vector<std::string>& slot_texts) const {

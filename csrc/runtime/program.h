@@ -25,7 +25,8 @@ class Program {
   explicit Program(std::vector<PlanStep> steps);
 
   const std::vector<PlanStep>& steps() const { return steps_; }
-  size_t scratch_bytes() const { return scratch_bytes_; }
+  // Each section of a group has scratch of its own.
+  size_t scratch_bytes() const { return scratch_bytes_ * most_sections_; }
   size_t thread_scratch_bytes() const { return thread_scratch_bytes_; }
   // One thread's time: an estimate, until measured.
   double nanoseconds() const { return nanoseconds_; }
@@ -58,6 +59,7 @@ class Program {
   // Runs unshared calls from *position on, up to a shared one; returns its chunks, 0 at the end.
   int64_t next(size_t* position, int worker) const {
     if (watch_) return next_timed(position, worker);
+    leave_sections(position);
     while (*position < calls_.size()) {
       const Call& call = calls_[(*position)++];
       if (call.team) return call.chunks;
@@ -73,8 +75,10 @@ class Program {
   // Chunks of the call that next() stopped at.
   void run_chunks(size_t position, int worker, int64_t begin, int64_t end) const {
     if (poll_ != nullptr) poll_->poll_if_due(worker);
-    if (!calls_[position - 1].team) return;  // idle chunks
-    run_call(calls_[position - 1], worker, begin, end);
+    const Call& call = calls_[position - 1];
+    if (!call.team) return;  // idle chunks
+    if (call.control != ControlKind::kSectionsBegin) return run_call(call, worker, begin, end);
+    for (int64_t section = begin; section < end; ++section) run_section(sections_[call.place], section, worker);
   }
 
   // Between the two, next() times every call. The result is the seconds of each call, all runs together.
@@ -102,7 +106,9 @@ class Program {
     bool team;
     ControlKind control;
     int step;
-    int place;       // of the loop or branch that a control call belongs to
+    int place;       // of the loop, branch or group of sections that a control call belongs to
+    int section;     // that it is in, or -1
+    int group;       // of sections, that it is in
     double repeats;  // how often a run comes here, as far as that is known
     double nanoseconds;
   };
@@ -122,6 +128,12 @@ class Program {
     size_t after;
   };
 
+  struct Sections {
+    size_t begin;
+    std::vector<size_t> starts;
+    size_t after;
+  };
+
   // Whether the calling thread has to come here after `call`: it alone may poll, and this is another worker.
   bool must_poll(const Call& call, size_t position, int worker) const {
     return call.control != ControlKind::kNone && poll_ != nullptr && position < calls_.size() && poll_->needs_caller(worker);
@@ -129,6 +141,17 @@ class Program {
   // Finds the ends of loops and branches.
   void link_control();
   void add_registers(const LoopSpec& spec);
+  void link_sections(size_t i);
+  // Past the sections that a team has just run.
+  void leave_sections(size_t* position) const {
+    if (*position == 0 || calls_[*position - 1].control != ControlKind::kSectionsBegin || !calls_[*position - 1].team) return;
+    *position = poll_ != nullptr && poll_->stopped() ? calls_.size() : sections_[calls_[*position - 1].place].after;
+  }
+  void run_section(const Sections& group, int64_t section, int worker) const;
+  // Whether a team runs the sections that `call` is in.
+  bool is_shared(const Call& call) const { return call.section >= 0 && calls_[sections_[call.group].begin].team; }
+  // Sections are measured and scheduled as a whole.
+  void add_up_sections();
   // Does what a control call says; returns the next call. `position` is that of the call after it.
   size_t follow(const Call& call, size_t position, int worker) const;
   size_t begin_loop(Loop* loop) const;
@@ -144,8 +167,10 @@ class Program {
   };
   int64_t next_timed(size_t* position, int worker) const;
   void run_call(const Call& call, int worker, int64_t begin, int64_t end) const {
-    call.run(call.state, call.phase, begin, end, {call.in, call.out, scratch_, thread_scratch_ + worker * thread_stride_});
+    call.run(call.state, call.phase, begin, end, {call.in, call.out, scratch_of(call), thread_scratch_ + worker * thread_stride_});
   }
+
+  void* scratch_of(const Call& call) const { return call.section <= 0 ? scratch_ : static_cast<char*>(scratch_) + scratch_bytes_ * call.section; }
 
   std::vector<PlanStep> steps_;
   std::vector<int> operand_slots_;
@@ -153,6 +178,9 @@ class Program {
   std::vector<Call> calls_;
   mutable std::vector<Loop> loops_;
   std::vector<Branch> branches_;
+  std::vector<Sections> sections_;
+  bool in_sections_ = false;  // while calls are linked
+  size_t most_sections_ = 1;
   std::vector<std::vector<size_t>> register_operands_;
   mutable std::vector<char*> register_addresses_;
   PollTimer* poll_ = nullptr;

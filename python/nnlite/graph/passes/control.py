@@ -109,9 +109,19 @@ def _needed_outputs(body: Graph, carries: int, wanted: list[bool], asked: set[in
     return sorted(keep)
 
 
-def _pack_outside(graph: Graph, body: Graph, first: int, inputs: list[int], before: list[Step]) -> None:
-    """Weights from outside are packed once, before the loop. Adds to `inputs`, and the packing steps to `before`."""
+def _outside(graph: Graph, body: Graph, first: int, inputs: list[int]) -> dict[int, int]:
+    """Values of the body that are the same in all rounds -> values of the graph; constants become constants of the graph, too."""
     outside = dict(zip(body.inputs[first:], inputs[first:]))
+    for value, array in body.constants.items():
+        if array.size > 1:
+            outside[value] = graph.new_value(body.specs[value])
+            graph.constants[outside[value]] = array
+    return outside
+
+
+def _pack_outside(graph: Graph, body: Graph, first: int, inputs: list[int], before: list[Step]) -> None:
+    """Weights from outside, and constant ones, are packed once, before the loop. Adds to `inputs`, and the packing steps to `before`."""
+    outside = _outside(graph, body, first, inputs)
     packed: dict = {}
     for position, step in enumerate(body.nodes):
         if "packed" not in step.op.traits.epilogue or "packed" in step.attributes:
@@ -135,7 +145,7 @@ def _pack_outside(graph: Graph, body: Graph, first: int, inputs: list[int], befo
 
 def _widen_outside(graph: Graph, body: Graph, first: int, inputs: list[int], before: list[Step]) -> None:
     """Programs on small tensors run through without a break for each row when what they repeat over rows is repeated before the loop."""
-    outside = dict(zip(body.inputs[first:], inputs[first:]))
+    outside = _outside(graph, body, first, inputs)
     wide: dict = {}
     for position, step in enumerate(body.nodes):
         if step.op.traits.elementwise != "program" or step.attributes.get("reduce"):

@@ -6,10 +6,12 @@ address that `loop_begin` and `loop_end` set. `graph.registers` names the regist
 
 from __future__ import annotations
 
+from nnlite import config
 from nnlite.graph.control import LOOP
 from nnlite.graph.ir import Graph, Step
 from nnlite.graph.op import Op, Traits
 from nnlite.graph.passes.fuse import PROGRAM, single_program
+from nnlite.graph.passes.row_blocks import RowBlocks, count_blocks, find_row_blocks
 
 
 def _marker(name: str) -> Op:
@@ -18,6 +20,7 @@ def _marker(name: str) -> Op:
 
 LOOP_BEGIN, LOOP_TEST, LOOP_END = _marker("loop_begin"), _marker("loop_test"), _marker("loop_end")
 BRANCH_BEGIN, BRANCH_NEXT, BRANCH_END = _marker("branch_begin"), _marker("branch_next"), _marker("branch_end")
+SECTIONS_BEGIN, SECTIONS_NEXT, SECTIONS_END = _marker("sections_begin"), _marker("sections_next"), _marker("sections_end")
 
 # What sets a register at the start of a round. csrc/runtime/control.h says what a, b and the stride mean.
 _ROW, _CARRY_IN, _CARRY_OUT, _HISTORY_IN, _HISTORY_OUT = range(5)
@@ -26,7 +29,7 @@ _ROW, _CARRY_IN, _CARRY_OUT, _HISTORY_IN, _HISTORY_OUT = range(5)
 def inline_control(graph: Graph) -> Graph:
     """The graph with all bodies unfolded; unchanged where there are none."""
     if any(step.op.traits.control for step in graph.nodes):
-        graph.nodes = _Inliner(graph).flat(graph.nodes, {value: value for value in range(len(graph.specs))})
+        graph.nodes = _Inliner(graph).flat(graph.nodes, {value: value for value in range(len(graph.specs))}, config.get_num_threads() > 1)
     return graph
 
 
@@ -40,8 +43,8 @@ class _Inliner:
         self.count += 1
         return self.count - 1
 
-    def flat(self, nodes, env: dict[int, int]) -> list[Step]:
-        """The steps of a body; `env`: its values -> those of the whole graph."""
+    def flat(self, nodes, env: dict[int, int], shared: bool = False) -> list[Step]:
+        """The steps of a body; `env`: its values -> those of the whole graph. `shared`: loops over independent rows are cut into sections."""
         result: list[Step] = []
         for step in nodes:
             inputs, outputs = tuple([env[i] for i in step.inputs]), tuple([env[i] for i in step.outputs])
@@ -49,7 +52,7 @@ class _Inliner:
             if not step.op.traits.control:
                 result.append(step)
             elif step.op is LOOP:
-                result += _Loop(self, step).steps()
+                result += (shared and self.sections(step)) or _Loop(self, step).steps()
             else:
                 result += self.branch(step)
         return result
@@ -65,6 +68,23 @@ class _Inliner:
 
     def copy(self, source: int, target: int) -> Step:
         return Step(PROGRAM, (source,), (target,), single_program("cast", 1, self.graph.specs[target].dtype))
+
+    def sections(self, step: Step) -> list[Step]:
+        """A loop as sections of some rows each, or nothing where that cannot be."""
+        a = step.attributes
+        body = a["body"].graph
+        if a["condition"] is not None or a["counted"] or _kept_carries(body, a["carries"]):
+            return []
+        blocks = find_row_blocks(body, a["carries"], a["carries"] + a["xs"])
+        if blocks is None:
+            return []
+        count, buffers, steps = count_blocks(blocks.rows), {}, []
+        for k in range(count):
+            steps += [Step(SECTIONS_NEXT, (), (), {}, step.scope)] if k else []
+            steps += _Loop(self, step, (blocks, blocks.rows * k // count, blocks.rows * (k + 1) // count), buffers).steps()
+        made = (*step.outputs, *buffers.values())
+        begin = Step(SECTIONS_BEGIN, step.inputs, made, {"sections": count}, step.scope)
+        return [begin, *steps, Step(SECTIONS_END, (*step.inputs, *made), (), {}, step.scope)]
 
     def branch(self, step: Step) -> list[Step]:
         bodies = [inner.graph for inner in step.attributes["bodies"]]
@@ -88,12 +108,15 @@ class _Inliner:
 
 
 class _Loop:
-    """Unfolds one loop."""
+    """Unfolds one loop, or a section of it: (blocks, first row, end). `buffers`: second ones of carries, which sections share."""
 
-    def __init__(self, inliner: _Inliner, step: Step):
+    def __init__(self, inliner: _Inliner, step: Step, section: tuple[RowBlocks, int, int] | None = None, buffers: dict[int, int] | None = None):
         a = step.attributes
         self.inliner, self.graph, self.step = inliner, inliner.graph, step
-        self.body: Graph = a["body"].graph
+        self.all_rows: Graph = a["body"].graph
+        self.body = self.all_rows if section is None else section[0].body(self.all_rows, *section[1:])
+        self.first_row = 0 if section is None else section[1]
+        self.blocked = set() if section is None else section[0].blocked
         self.condition: Graph | None = None if a["condition"] is None else a["condition"].graph
         self.n, self.m = a["carries"], a["xs"]
         self.first = int(a["counted"])
@@ -101,27 +124,36 @@ class _Loop:
         self.end = self.first + len(self.body.inputs)
         given = step.inputs[self.first : self.end]
         moving = self.n + self.m
-        self.env = inliner.names(self.body, dict(zip(self.body.inputs[moving:], given[moving:])))
+        # What is cut comes by registers, as what moves does.
+        self.cut = [(value, source) for value, source in zip(self.body.inputs[moving:], given[moving:]) if value in self.blocked]
+        outside = zip(self.body.inputs[moving:], given[moving:])
+        self.env = inliner.names(self.body, {value: source for value, source in outside if value not in self.blocked})
         self.registers = [inliner.register(self.env[value]) for value in self.body.inputs[:moving]]
         self.roots = _roots(self.body)
         self.claimed: dict[int, int] = {}  # root in the body -> register
         self.moves: list[int] = []
         self.copies: list[Step] = []
-        self.buffers: list[int] = []  # second ones of carries
+        self.buffers = {} if buffers is None else buffers  # carry -> second one
 
     def steps(self) -> list[Step]:
         step, n = self.step, self.n
-        begin_inputs = step.inputs[: self.first + n + self.m]
+        begin_inputs = (*step.inputs[: self.first + n + self.m], *[source for _, source in self.cut])
         self.base = len(begin_inputs)
         for k in range(self.m):
-            self.move(self.registers[n + k], _ROW, self.first + n + k, 0, self.row_bytes(self.body.inputs[n + k]))
+            value = self.body.inputs[n + k]
+            self.move(self.registers[n + k], _ROW, self.first + n + k, 0, self.row_bytes(value), self.offset(value))
+        for k, (value, _) in enumerate(self.cut):
+            self.move(self.inliner.register(self.env[value]), _ROW, self.first + n + self.m + k, 0, 0, self.offset(value))
         histories = self.histories()
         for k in range(n, len(self.body.outputs)):
             if k not in histories.values():
-                self.move(self.target(self.body.outputs[k]), _ROW, self.base + k, 0, self.row_bytes(self.body.outputs[k]))
+                value = self.body.outputs[k]
+                self.move(self.target(value), _ROW, self.base + k, 0, self.row_bytes(value), self.offset(value))
         finals: list[int] = []
         for k in range(n):
-            finals += [self.base + k, self.registers[k], self.carry(k, histories.get(k)), self.first + k]
+            value = self.body.outputs[k]
+            places = [self.base + k, self.registers[k], self.carry(k, histories.get(k)), self.first + k]
+            finals += [*places, self.offset(value), self.body.specs[value].nbytes]
         a = step.attributes
         attributes = {
             "length": a["length"],
@@ -131,8 +163,8 @@ class _Loop:
             "finals": tuple(finals),
             "clear": () if self.whole else tuple(range(self.base + n, self.base + len(step.outputs))),
         }
-        begin = Step(LOOP_BEGIN, begin_inputs, (*step.outputs, *self.buffers), attributes, step.scope)
-        end = Step(LOOP_END, (*step.inputs, *step.outputs, *self.buffers), (), {}, step.scope)
+        begin = Step(LOOP_BEGIN, begin_inputs, (*step.outputs, *self.buffers.values()), attributes, step.scope)
+        end = Step(LOOP_END, (*step.inputs, *step.outputs, *self.buffers.values()), (), {}, step.scope)
         return [begin, *self.test(), *self.inliner.flat(self.body.nodes, self.env), *self.copies, end]
 
     def test(self) -> list[Step]:
@@ -143,21 +175,21 @@ class _Loop:
         steps = self.inliner.flat(self.condition.nodes, env)
         return [*steps, Step(LOOP_TEST, (env[self.condition.outputs[0]],), (), {}, self.step.scope)]
 
-    def move(self, register: int, kind: int, a: int, b: int, stride: int) -> None:
-        self.moves += [register, kind, a, b, stride]
+    def move(self, register: int, kind: int, a: int, b: int, stride: int, offset: int = 0) -> None:
+        self.moves += [register, kind, a, b, stride, offset]
 
     def row_bytes(self, value: int) -> int:
-        return self.body.specs[value].nbytes
+        """Bytes from one round's value to the next one's."""
+        return self.all_rows.specs[value].nbytes
+
+    def offset(self, value: int) -> int:
+        """Where the section's rows start in a value of all rows."""
+        spec = self.all_rows.specs[value]
+        return self.first_row * (spec.nbytes // spec.shape[0]) if value in self.blocked else 0
 
     def histories(self) -> dict[int, int]:
         """Carry -> the output that keeps what it was at the start of each round."""
-        if not self.whole:
-            return {}
-        found: dict[int, int] = {}
-        for k in range(self.n, len(self.body.outputs)):
-            if self.body.outputs[k] in self.body.inputs[: self.n]:
-                found.setdefault(self.body.inputs.index(self.body.outputs[k]), k)
-        return found
+        return _kept_carries(self.body, self.n) if self.whole else {}
 
     def target(self, value: int) -> int:
         """A register for an output: of the value itself, or of a copy of it where it has another one or is not made in the loop."""
@@ -179,14 +211,24 @@ class _Loop:
             return out
         known = self.claimed.get(self.roots.get(value, -1))
         if known is not None:  # it is kept as a y anyway
-            self.move(register, _CARRY_IN, self.first + k, known, 0)
+            self.move(register, _CARRY_IN, self.first + k, known, 0, self.offset(value))
             return known
         out = self.target(value)
-        self.move(register, _CARRY_IN, self.first + k, out, 0)
-        buffer = self.graph.new_value(self.body.specs[value])
-        self.buffers.append(buffer)
-        self.move(out, _CARRY_OUT, self.base + k, self.base + len(self.step.outputs) + len(self.buffers) - 1, 0)
+        self.move(register, _CARRY_IN, self.first + k, out, 0, self.offset(value))
+        if k not in self.buffers:
+            self.buffers[k] = self.graph.new_value(self.all_rows.specs[value])
+        place = self.base + len(self.step.outputs) + list(self.buffers).index(k)
+        self.move(out, _CARRY_OUT, self.base + k, place, 0, self.offset(value))
         return out
+
+
+def _kept_carries(body: Graph, carries: int) -> dict[int, int]:
+    """Carry -> the output that returns it as it was."""
+    found: dict[int, int] = {}
+    for k in range(carries, len(body.outputs)):
+        if body.outputs[k] in body.inputs[:carries]:
+            found.setdefault(body.inputs.index(body.outputs[k]), k)
+    return found
 
 
 def _roots(body: Graph) -> dict[int, int]:

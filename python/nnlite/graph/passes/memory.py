@@ -174,7 +174,7 @@ class _Planner:
         """Walks the steps in order; a dying input's buffer is taken over in place, else the best-fitting gap is used."""
         for value, _, _ in self.memory.copies:
             self.last_use[find(self.root, value)] = END
-        arena = _FreeList()
+        arena = _Arena()
         blocks: dict[int, tuple[int, int]] = {}
         deaths: dict[int, list[int]] = {}
         for root, position in self.last_use.items():
@@ -182,6 +182,8 @@ class _Planner:
         for position, step in enumerate(self.graph.nodes):
             if is_view(step):
                 continue
+            if step.op.name == "sections_end":
+                arena.end_sections()
             taken_over = set()
             for value in step.outputs:
                 if value in self.memory.placements:  # given, or written again
@@ -197,6 +199,8 @@ class _Planner:
             dead += [v for v in step.outputs if v in blocks and v not in self.last_use]  # results nobody reads
             for root in dead:
                 arena.give_back(*blocks[root])
+            if step.op.name in ("sections_begin", "sections_next"):
+                arena.begin_section()
         self.memory.arena_bytes = arena.size
 
     def _dying_input(self, step: Step, position: int, output: int, blocks, taken_over) -> int | None:
@@ -235,13 +239,20 @@ class _FreeList:
         self.size = 0
         self.free: list[tuple[int, int]] = []  # (offset, size), by offset
 
-    def take(self, size: int) -> tuple[int, int]:
+    def fit(self, size: int) -> tuple[int, int] | None:
+        """The part that is used of the smallest gap that is large enough."""
         best = min((gap for gap in self.free if gap[1] >= size), key=lambda gap: gap[1], default=None)
-        if best is not None:
-            self.free.remove(best)
-            if best[1] > size:
-                self._insert(best[0] + size, best[1] - size)
-            return best[0], size
+        if best is None:
+            return None
+        self.free.remove(best)
+        if best[1] > size:
+            self._insert(best[0] + size, best[1] - size)
+        return best[0], size
+
+    def take(self, size: int) -> tuple[int, int]:
+        found = self.fit(size)
+        if found is not None:
+            return found
         offset = self.size
         if self.free and sum(self.free[-1]) == self.size:  # grow the gap at the end
             offset = self.free.pop()[0]
@@ -261,3 +272,33 @@ class _FreeList:
             else:
                 merged.append((start, length))
         self.free = merged
+
+
+class _Arena(_FreeList):
+    """Sections may run at the same time: what dies in one is taken again only there, until all of them are over."""
+
+    def __init__(self):
+        super().__init__()
+        self.own: _FreeList | None = None  # of the section at hand
+        self.held: list[tuple[int, int]] = []  # all that sections took
+
+    def begin_section(self) -> None:
+        self.own = _FreeList()
+
+    def end_sections(self) -> None:
+        self.own = None
+        for block in self.held:
+            super().give_back(*block)
+        self.held = []
+
+    def take(self, size: int) -> tuple[int, int]:
+        if self.own is None:
+            return super().take(size)
+        block = self.own.fit(size)
+        if block is None:
+            block = super().take(size)
+            self.held.append(block)
+        return block
+
+    def give_back(self, offset: int, size: int) -> None:
+        (super() if self.own is None else self.own).give_back(offset, size)
