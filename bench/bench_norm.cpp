@@ -1,4 +1,4 @@
-// Batch and layer normalization.
+// Batch, layer and group normalization.
 #include "harness.h"
 
 namespace nnlite::bench {
@@ -32,12 +32,21 @@ void add_layer_norm(std::vector<Case>& list, int64_t rows, int64_t columns) {
   list.push_back(make_case("layer_norm_grad " + name, "layer_norm_grad", {x, x, c, r, r}, {x, c, c}));
 }
 
+void add_group_norm(std::vector<Case>& list, int64_t samples, int64_t positions, int64_t channels, int64_t groups) {
+  const Spec x = make_spec({samples, positions, channels}), c = make_spec({channels}), g = make_spec({samples, groups});
+  const std::string name = std::to_string(samples) + "x" + std::to_string(positions) + "x" + std::to_string(channels);
+  list.push_back(make_case("group_norm " + name, "group_norm", {x, c, c}, {x, g, g}, {{"epsilon", 1e-3}, {"groups", groups}}));
+  list.push_back(make_case("group_norm_grad " + name, "group_norm_grad", {x, x, c, g, g}, {x, c, c}, {{"groups", groups}}));
+}
+
 std::vector<Case> cases() {
   std::vector<Case> list;
   const int64_t batch[][2] = {{32, 64}, {128, 64}, {25088, 64}, {12544, 256}, {131072, 16}, {16384, 32}, {1568, 512}, {100000, 3}};
   for (const auto& d : batch) add_batch_norm(list, d[0], d[1]);
   const int64_t layer[][2] = {{8, 256}, {32, 128}, {128, 256}, {4096, 256}, {4096, 64}, {1024, 768}, {8192, 32}, {8192, 512}};
   for (const auto& d : layer) add_layer_norm(list, d[0], d[1]);
+  add_group_norm(list, 8, 64, 256, 32);
+  add_group_norm(list, 4, 3136, 64, 32);
   return list;
 }
 

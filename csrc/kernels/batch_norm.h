@@ -24,57 +24,6 @@ struct BatchNormState {
   bool streams;  // results go past the caches
 };
 
-// Calls strip(first column, lanes, Strip<vectors, rows at once, whole vectors>) for all columns. Every strip keeps four sums a
-// quantity, enough to hide the latency of an addition.
-template <int vectors, int rows, bool full>
-struct Strip {
-  static constexpr int kVectors = vectors, kRows = rows;
-  static constexpr bool kFull = full;
-};
-template <class T, class Body>
-NN_INLINE void for_strips(int64_t columns, Body strip) {
-  constexpr int kLanes = Vec<T>::kLanes;
-  int64_t j = 0;
-  for (; j + 4 * kLanes <= columns; j += 4 * kLanes) strip(j, kLanes, Strip<4, 1, true>());
-  for (; j + kLanes <= columns; j += kLanes) strip(j, kLanes, Strip<1, 4, true>());
-  if (j < columns) strip(j, static_cast<int>(columns - j), Strip<1, 4, false>());
-}
-
-// The four sums of a quantity, laid out as a Strip wants them.
-template <class T, class S>
-struct Sums {
-  Vec<T> v[4];
-  inline __attribute__((always_inline)) void clear() {
-    NN_UNROLL(4)
-    for (int i = 0; i < 4; ++i) v[i] = Vec<T>::zero();
-  }
-  inline __attribute__((always_inline)) Vec<T> total(int k) const {
-    if constexpr (S::kVectors == 4) {
-      return v[k];
-    } else {
-      return (v[0] + v[1]) + (v[2] + v[3]);
-    }
-  }
-};
-
-// Runs row(i, accumulator, vector) so that every row reaches the accumulators in a fixed order: with one vector, row i goes to i % 4.
-template <class S, class Row>
-NN_INLINE void for_block_rows(int64_t rows, Row row) {
-  int64_t i = 0;
-  for (; i + S::kRows <= rows; i += S::kRows) {
-    NN_UNROLL(4)
-    for (int k = 0; k < 4; ++k) row(i + (S::kVectors == 4 ? 0 : k), k, S::kVectors == 4 ? k : 0);
-  }
-  if constexpr (S::kRows == 4) {
-    for (int k = 0; i < rows; ++i, ++k) {
-      // Constant indices keep the accumulators in registers.
-      if (k == 0) row(i, 0, 0);
-      if (k == 1) row(i, 1, 0);
-      if (k == 2) row(i, 2, 0);
-    }
-  }
-}
-
 // A run of rows of equal length.
 struct Block {
   int64_t start, rows, columns;  // start: elements before it
@@ -184,25 +133,6 @@ BatchNormState* plan_batch_norm(Prepare& p, const Spec& x, int coefficient_rows,
     for (int64_t chunks : s->phase_chunks) p.add_phase(chunks);
   }
   return s;
-}
-
-inline void check_channels(const Prepare& p, const Spec& spec, const Spec& x, const char* name) {
-  if (spec.rank != 1 || spec.dims[0] != x.dim(-1) || spec.dtype != x.dtype) {
-    p.fail("%s must be a %s vector of %lld channels", name, dtype_name(x.dtype), static_cast<long long>(x.dim(-1)));
-  }
-}
-
-inline void check_like(const Prepare& p, const Spec& spec, const Spec& x, const char* name) {
-  bool same = spec.rank == x.rank && spec.dtype == x.dtype;
-  for (int i = 0; same && i < x.rank; ++i) same = spec.dims[i] == x.dims[i];
-  if (!same) p.fail("%s must have the shape and dtype of x", name);
-}
-
-inline void check_floats(const Prepare& p, const Spec& x) {
-  if (x.rank < 1) p.fail("x must have a last axis to hold the channels");
-  if (x.dtype != DType::kFloat32 && x.dtype != DType::kFloat64 && x.dtype != DType::kBFloat16) {
-    p.fail("x must be float32, float64 or bfloat16, got %s", dtype_name(x.dtype));
-  }
 }
 
 }  // namespace
