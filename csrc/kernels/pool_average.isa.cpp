@@ -1,7 +1,7 @@
 // average_pool2d and its gradient, NHWC, vectors along the channels. The mean is over the cells inside the input: padding does not count.
 #include <string.h>
 
-#include "kernels/pool_common.h"
+#include "kernels/pool_few.h"
 
 namespace nnlite::NN_ISA {
 namespace {
@@ -30,13 +30,18 @@ __attribute__((noinline)) void average_windows(const Item* x, int64_t count, int
 }
 
 template <class Item>
-void average_row(const PoolShape& s, const Item* image, int64_t oh, Item* y) {
+void average_row(const PoolShape& s, const Item* image, int64_t oh, NumberOf<Item>* scratch, Item* y) {
   const PoolRange r = cells_inside(oh, s.sh, s.top, s.kh, s.ih), whole = whole_windows(s.sw, s.left, s.kw, s.iw, s.ow);
   const int64_t rows = r.end - r.begin;
   for (int64_t ow = 0; ow < s.ow;) {
     const PoolRange q = cells_inside(ow, s.sw, s.left, s.kw, s.iw);
     const int64_t columns = q.end - q.begin, count = ow == whole.begin && whole.end > ow ? whole.end - ow : 1;
     const Item* x = image + ((oh * s.sh - s.top + r.begin) * s.iw + ow * s.sw - s.left + q.begin) * s.c;
+    if (has_few_channels<Item>(s) && count > 1 && rows > 0) {
+      average_few(s, x, rows, count, scratch, y + ow * s.c);
+      ow += count;
+      continue;
+    }
     const auto average = rows == 2 && columns == 2   ? average_windows<2, 2, Item>
                          : rows == 3 && columns == 3 ? average_windows<3, 3, Item>
                                                      : average_windows<0, 0, Item>;
@@ -52,7 +57,7 @@ void run_average_pool(const void* state, int, int64_t begin, int64_t end, const 
   const int64_t last = smaller(end * state_.chunk_rows, state_.rows);
   for (int64_t row = begin * state_.chunk_rows; row < last; ++row) {
     average_row(s, static_cast<const Item*>(args.in[0]) + row / s.oh * s.ih * s.iw * s.c, row % s.oh,
-                static_cast<Item*>(args.out[0]) + row * s.ow * s.c);
+                static_cast<NumberOf<Item>*>(args.thread_scratch), static_cast<Item*>(args.out[0]) + row * s.ow * s.c);
   }
 }
 
@@ -83,7 +88,7 @@ NN_INLINE auto spread_function(int64_t columns, bool past_caches) {
 
 // dx of one input row when windows do not overlap: every position takes its window's share of dy.
 template <class Item>
-void spread_row(const PoolShape& s, const Item* dy, int64_t rows, bool past_caches, Item* dx) {
+void spread_row(const PoolShape& s, const Item* dy, int64_t rows, bool past_caches, NumberOf<Item>* scratch, Item* dx) {
   using Number = NumberOf<Item>;
   const PoolRange whole = whole_windows(s.sw, s.left, s.kw, s.iw, s.ow);
   int64_t done = 0;  // positions of the row written so far
@@ -95,7 +100,11 @@ void spread_row(const PoolShape& s, const Item* dy, int64_t rows, bool past_cach
     if (columns > 0) {
       if (start > done) memset(dx + done * s.c, 0, static_cast<size_t>((start - done) * s.c) * sizeof(Item));
       const Number share = Number(1) / static_cast<Number>(rows * columns);
-      spread_function<Item>(columns, past_caches)(dy + ow * s.c, count, s.sw * s.c, s.c, columns, share, dx + start * s.c);
+      if (has_few_channels<Item>(s) && count > 1) {
+        spread_few(s, dy + ow * s.c, count, share, scratch, dx + start * s.c);
+      } else {
+        spread_function<Item>(columns, past_caches)(dy + ow * s.c, count, s.sw * s.c, s.c, columns, share, dx + start * s.c);
+      }
       done = start + (count - 1) * s.sw + columns;
     }
     ow += count;
@@ -144,7 +153,8 @@ void gather_row(const PoolShape& s, const Item* dy, PoolRange over, Covering<Num
       }
     }
     const auto function = count == 1 ? gather<1, Item> : count == 2 ? gather<2, Item> : count == 4 ? gather<4, Item> : gather<0, Item>;
-    function(windows, count, run, s.sw * s.c, s.c, dy, dx + iw * s.c);
+    const bool flat = s.sw == 1;  // the run is one array
+    function(windows, count, flat ? 1 : run, s.sw * s.c, flat ? run * s.c : s.c, dy, dx + iw * s.c);
   });
 }
 
@@ -161,9 +171,12 @@ void run_average_pool_grad(const void* state, int, int64_t begin, int64_t end, c
     const PoolRange over = windows_over(ih, s.sh, s.top, s.kh, s.oh);
     if (over.begin >= over.end) {
       memset(dx, 0, static_cast<size_t>(s.iw * s.c) * sizeof(Item));
+    } else if (apart && has_few_channels<Item>(s) && row > begin * state_.chunk_rows && ih > 0 &&
+               windows_over(ih - 1, s.sh, s.top, s.kh, s.oh).end == over.end) {
+      memcpy(dx, dx - s.iw * s.c, static_cast<size_t>(s.iw * s.c) * sizeof(Item));  // under the same windows
     } else if (apart) {
       const PoolRange r = cells_inside(over.begin, s.sh, s.top, s.kh, s.ih);
-      spread_row(s, dy + over.begin * s.ow * s.c, r.end - r.begin, past_caches, dx);
+      spread_row(s, dy + over.begin * s.ow * s.c, r.end - r.begin, past_caches, static_cast<NumberOf<Item>*>(args.thread_scratch), dx);
     } else {
       gather_row(s, dy, over, static_cast<Covering<NumberOf<Item>>*>(args.thread_scratch), dx);
     }
@@ -171,13 +184,19 @@ void run_average_pool_grad(const void* state, int, int64_t begin, int64_t end, c
   if (past_caches) stream_fence();
 }
 
+int64_t average_scratch(const PoolState& s) {
+  return s.shape.c <= kFewChannels ? few_scratch(s.shape) * static_cast<int64_t>(sizeof(double)) : 0;
+}
 void prepare_average_pool(Prepare& p) {
-  const DType dtype = plan_average_pool(p, false)->dtype;
+  const PoolState& s = *plan_average_pool(p, false);
+  const DType dtype = s.dtype;
+  p.need_thread_scratch(average_scratch(s));
   p.set_run(dtype == DType::kFloat32 ? run_average_pool<float> : dtype == DType::kFloat64 ? run_average_pool<double> : run_average_pool<uint16_t>);
 }
 void prepare_average_pool_grad(Prepare& p) {
   const PoolState& s = *plan_average_pool(p, true);
-  p.need_thread_scratch(static_cast<size_t>(ceil_div(s.shape.kh, s.shape.sh) * ceil_div(s.shape.kw, s.shape.sw)) * sizeof(Covering<double>));
+  const int64_t covering = ceil_div(s.shape.kh, s.shape.sh) * ceil_div(s.shape.kw, s.shape.sw) * static_cast<int64_t>(sizeof(Covering<double>));
+  p.need_thread_scratch(static_cast<size_t>(larger(covering, average_scratch(s))));
   p.set_run(s.dtype == DType::kFloat32   ? run_average_pool_grad<float>
             : s.dtype == DType::kFloat64 ? run_average_pool_grad<double>
                                          : run_average_pool_grad<uint16_t>);

@@ -1,4 +1,5 @@
 #include "bfloat16_test.h"
+#include "conv_reference.h"
 
 namespace nnlite::test {
 namespace {
@@ -190,6 +191,19 @@ void check_average_pool(const Case& t, DType dtype) {
 
 TEST(average_pool_leaves_padding_out) {
   for (const Case& t : cases()) {
+    check_average_pool<float>(t, DType::kFloat32);
+    check_average_pool<double>(t, DType::kFloat64);
+  }
+}
+
+// Up to 8 channels have rows of their own: windows side by side, apart, overlapping, beyond the edges.
+TEST(average_pool_of_few_channels) {
+  Chooser choose(31);
+  for (int i = 0; i < 200; ++i) {
+    const int64_t h = choose.between(1, 20), w = choose.between(1, 45);
+    const int64_t rows = std::min(choose.between(1, 4), h), cols = std::min(choose.between(1, 4), w);
+    const Case t = {choose.of({1, 2}), h, w, choose.between(1, 9), {rows, cols}, {choose.between(1, 5), choose.between(1, 5)},
+                    {choose.between(0, rows - 1), choose.between(0, rows - 1), choose.between(0, cols - 1), choose.between(0, cols - 1)}};
     check_average_pool<float>(t, DType::kFloat32);
     check_average_pool<double>(t, DType::kFloat64);
   }
