@@ -42,16 +42,18 @@ NN_INLINE int64_t rows_of_block(const GroupNormState& s, int64_t b) { return sma
 
 // Calls body(first element of the rows, column, lanes, Strip<1, rows at once, whole>, Strip<1, 1, whole vector>) for the rows [first, last) of a
 // sample, four at a time, so that coefficients are read once for the four.
-template <class T, class Body>
+template <class Item, class Body>
 NN_INLINE void for_rows(const GroupNormState& s, int64_t first, int64_t last, Body body) {
-  constexpr int kLanes = Vec<T>::kLanes;
+  constexpr int kLanes = Vec<NumberOf<Item>>::kLanes;
   int64_t i = first;
   const auto some = [&](auto tag) __attribute__((always_inline)) {
     int64_t j = 0;
     for (; j + kLanes <= s.columns; j += kLanes) body(i * s.columns, j, kLanes, tag, Strip<1, 1, true>());
     if (j < s.columns) body(i * s.columns, j, static_cast<int>(s.columns - j), tag, Strip<1, 1, false>());
   };
-  for (; i + 4 <= last; i += 4) some(Strip<1, 4, true>());
+  if constexpr (kManyForms<Item>) {
+    for (; i + 4 <= last; i += 4) some(Strip<1, 4, true>());
+  }
   for (; i < last; ++i) some(Strip<1, 1, true>());
 }
 

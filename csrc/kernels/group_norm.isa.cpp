@@ -86,7 +86,7 @@ NN_APART void write_block(const GroupNormState& s, const Item* x, const Places<N
   using T = NumberOf<Item>;
   const T *means = at.coefficients + kMean * s.padded, *scales = at.coefficients + kScale * s.padded, *betas = at.coefficients + kBeta * s.padded;
   const int64_t first = b * s.block_rows;
-  for_rows<T>(s, first, first + rows_of_block(s, b), [&](int64_t start, int64_t j, int n, auto many, auto whole) __attribute__((always_inline)) {
+  for_rows<Item>(s, first, first + rows_of_block(s, b), [&](int64_t start, int64_t j, int n, auto many, auto whole) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(whole)::kFull;
     const Vec<T> mean = load(means + j), scale = load(scales + j), beta = load(betas + j);
     NN_UNROLL(4)

@@ -91,7 +91,7 @@ NN_APART void write_block(const GroupNormState& s, const Item* x, const Item* dy
   using T = NumberOf<Item>;
   const T* rows = at.coefficients;
   const int64_t first = b * s.block_rows;
-  for_rows<T>(s, first, first + rows_of_block(s, b), [&](int64_t start, int64_t j, int n, auto many, auto whole) __attribute__((always_inline)) {
+  for_rows<Item>(s, first, first + rows_of_block(s, b), [&](int64_t start, int64_t j, int n, auto many, auto whole) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(whole)::kFull;
     const Vec<T> mean = load(rows + j), scale = load(rows + kScale * s.padded + j);
     const Vec<T> constant = load(rows + kConstant * s.padded + j), slope = load(rows + kSlope * s.padded + j);

@@ -83,7 +83,9 @@ template <class T, class Body>
 NN_INLINE void for_strips(int64_t columns, Body strip) {
   constexpr int kLanes = Vec<T>::kLanes;
   int64_t j = 0;
+#if !NN_SMALL_CODE
   for (; j + 4 * kLanes <= columns; j += 4 * kLanes) strip(j, kLanes, Strip<4, 1, true>());
+#endif
   for (; j + kLanes <= columns; j += kLanes) strip(j, kLanes, Strip<1, 4, true>());
   if (j < columns) strip(j, static_cast<int>(columns - j), Strip<1, 4, false>());
 }

@@ -1,4 +1,4 @@
-"""Cases of batch and layer normalization."""
+"""Cases of normalizations."""
 
 import numpy as np
 
@@ -29,6 +29,13 @@ def _cases():
             size = None if c > 1 else float(np.abs(norm).min() ** -0.5)
             yield Case("rms_norm_grad", (x, dy, gamma, 1 / np.sqrt(norm)), given, tolerance=128, scale=size, second=False, gradient=second)
     yield Case("rms_norm", (floats(3, 5) * 1e-3, floats(5, seed=1)), {"epsilon": 1e-3, "unit": True}, second=False, **_LOOSE)
+    for shape, groups in (((2, 6), 3), ((2, 3, 4), 2), ((3, 4, 5, 6), 1), ((2, 9, 8), 8), ((2, 5, 5, 40), 5)):
+        x, dy, gamma, beta = floats(*shape) + 0.5, floats(*shape, seed=1), floats(shape[-1], seed=2), floats(shape[-1], seed=3)
+        cut = x.reshape(shape[0], -1, groups, shape[-1] // groups)
+        mean, rstd = cut.mean((1, 3)), 1 / np.sqrt(cut.var((1, 3)) + 1e-3)
+        second = x.size < 100
+        yield Case("group_norm", (x, gamma, beta), {"groups": groups, "epsilon": 1e-3}, second=second, **_LOOSE)
+        yield Case("group_norm_grad", (x, dy, gamma, mean, rstd), {"groups": groups}, second=False, gradient=second, **_LOOSE)
     yield Case("layer_norm", (floats(7), floats(7, seed=1), floats(7, seed=2)), {"epsilon": 1e-5}, **_LOOSE)
     yield Case("batch_norm", (np.full((4, 3), 2.0), floats(3), floats(3, seed=1)), {"epsilon": 1e-3}, gradient=False, tolerance=128, scale=1.0)
 

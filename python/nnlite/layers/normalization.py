@@ -6,6 +6,7 @@ from nnlite import constraints, initializers, ops, regularizers
 from nnlite.layers._arguments import positive_int
 from nnlite.layers.input_spec import InputSpec
 from nnlite.layers.layer import Layer
+from nnlite.ops.normalization import group_normalization
 
 
 class _Scaled(Layer):
@@ -164,16 +165,7 @@ class GroupNormalization(_Scaled):
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: channels})
 
     def call(self, inputs):
-        shape = inputs.shape
-        axis = self.axis % len(shape)
-        grouped = ops.reshape(inputs, (*shape[:axis], self.groups, shape[axis] // self.groups, *shape[axis + 1 :]))
-        axes = tuple(i for i in range(1, len(shape) + 1) if i != axis)
-        mean, variance = ops.moments(grouped, axes, keepdims=True)
-        normed = ops.reshape((grouped - mean) * ops.rsqrt(variance + self.epsilon), shape)
-        per_channel = tuple(dim if i == axis else 1 for i, dim in enumerate(shape))
-        if self.gamma is not None:
-            normed = normed * ops.reshape(self.gamma, per_channel)
-        return normed if self.beta is None else normed + ops.reshape(self.beta, per_channel)
+        return group_normalization(inputs, self.gamma, self.beta, self.groups, self.axis, self.epsilon)
 
     def get_config(self):
         return {**super().get_config(), "groups": self.groups, "axis": self.axis, "epsilon": self.epsilon, **self._scale_config()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from nnlite import config
-from nnlite.ops import elementwise as e, movement, norms, reduce
+from nnlite.ops import elementwise as e, group_norm, movement, norms, reduce
 from nnlite.ops._convert import axes_of, to_float, to_tensor
 from nnlite.ops._public import public
 from nnlite.ops.arithmetic import const
@@ -108,6 +108,17 @@ def rms_normalization(x, scale=None, axis=-1, epsilon=None):
     scale = to_tensor(scale, x.spec.dtype)
     shape = tuple(dim if i in axes else 1 for i, dim in enumerate(x.spec.shape))
     return e.multiply(y, movement.reshape(scale, shape=shape) if scale.spec.size > 1 else scale)
+
+
+def group_normalization(x, gamma, beta, groups, axis, epsilon):
+    """x normalized over all axes but the first, in `groups` groups along `axis`, times gamma, plus beta (one value a channel, or None)."""
+    x = to_float(x)
+    rank = len(x.spec.shape)
+    axis %= rank
+    order = (*(i for i in range(rank) if i != axis), axis)
+    last = x if axis == rank - 1 else movement.transpose(x, axes=order)
+    y = group_norm.group_norm(last, _scales(gamma, last, 1), _scales(beta, last, 0), groups=groups, epsilon=float(epsilon))[0]
+    return y if last is x else movement.transpose(y, axes=tuple(order.index(i) for i in range(rank)))
 
 
 def unit_rows(x, axes, epsilon):
