@@ -162,7 +162,7 @@ int64_t count_tiles(const GradPiece<T>& piece, bool strips) {
   return ceil_div(piece.m_end - piece.m_begin, kMostRows) * (strips ? ceil_div(piece.columns, kMaxVectors * Vec<T>::kLanes) : 1);
 }
 
-// The images that the output rows [row, row_end) read: of groups of channels what will be copied of every pixel, else all of the rows line by line.
+// The images that the output rows [row, row_end) read: with 1 x 1 taps the chunk's channels of every pixel, else all of the rows line by line.
 template <class T>
 Approach approach_images(const KernelGradPlan& plan, const GradPiece<T>& piece, int64_t row, int64_t row_end) {
   constexpr int64_t kSize = sizeof(T);
@@ -170,7 +170,8 @@ Approach approach_images(const KernelGradPlan& plan, const GradPiece<T>& piece, 
   const int64_t line = g.cols.in * g.channels;
   const int64_t first = row / g.rows.out * g.rows.in + smaller(row % g.rows.out * g.rows.stride, g.rows.in);
   if (row >= row_end) return {};
-  if (plan.group_elements) {
+  const bool all = piece.m_begin == 0 && piece.m_end == g.channels && g.cols.stride == 1 && !plan.group_elements;
+  if (g.rows.taps * g.cols.taps == 1 && !all) {
     const int64_t step = g.cols.stride * g.channels, step_row = g.rows.stride * line, pixels = (row_end - row) * g.cols.out;
     return {reinterpret_cast<const char*>(piece.x + (first - g.rows.pad) * line - g.cols.pad * g.channels + piece.m_begin),
             (piece.m_end - piece.m_begin) * kSize,
@@ -182,7 +183,7 @@ Approach approach_images(const KernelGradPlan& plan, const GradPiece<T>& piece, 
             0,
             row % g.rows.out,
             pixels,
-            ceil_div(pixels, count_tiles(piece, true))};
+            ceil_div(pixels, count_tiles(piece, plan.group_elements > 0))};
   }
   const int64_t count = smaller((row_end - row) * g.rows.stride, g.batch * g.rows.in - first);
   const int64_t bytes = count * line * kSize, lines = bytes / Approach::kLine;
