@@ -5,6 +5,7 @@
 // rectangle is computed by tiles of pixels x filters that read pixels through pointers. An input gradient is one such
 // convolution of dy for every phase of the strides, with the kernel turned and transposed.
 #include "kernels/conv2d_few.h"
+#include "kernels/conv2d_finish.h"
 #include "kernels/conv2d_plan.h"
 #include "kernels/conv2d_tile.h"
 #include "kernels/depthwise_grouped.h"
@@ -17,6 +18,15 @@ namespace nnlite::NN_ISA {
 namespace conv {
 namespace {
 
+// Adds the residual to the pixels a tile has just stored, and takes relu.
+template <class T>
+__attribute__((noinline)) void add_residual(const Finish& finish, const Tile<T>& tile, int rows, int vectors) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  for (int i = 0; i < rows; ++i) {
+    for (int j = 0; j < vectors; ++j) add_residual(finish, tile.outputs[i] + j * kLanes, j == vectors - 1 ? tile.part : kLanes);
+  }
+}
+
 // Applies an activation that is too large for the tiles to the pixels a tile has just stored.
 template <class T>
 __attribute__((noinline)) void activate(Activation activation, const Tile<T>& tile, int rows, int vectors) {
@@ -28,6 +38,14 @@ __attribute__((noinline)) void activate(Activation activation, const Tile<T>& ti
       const Vec<T> x = load_part(p, part);
       store_part(p, activation == Activation::kTanh ? tanh(x) : sigmoid(x), part);
     }
+  }
+}
+
+// Brings near what will be added to a tile when it is done.
+template <class T>
+NN_INLINE void approach_residual(const Finish& finish, const Tile<T>& tile, int rows, int vectors) {
+  for (int i = 0; i < rows; ++i) {
+    for (int j = 0; j < vectors; ++j) prefetch(step_to(tile.outputs[i] + j * Vec<T>::kLanes, finish.to_residual));
   }
 }
 
@@ -48,9 +66,8 @@ NN_INLINE void approach(const DenseConv& conv, const Tile<T>& tile, const T* in,
 
 // Runs one rectangle of pixels that see the same taps through tiles of almost equal size. `fresh`: the pixels have not been read lately.
 template <class T>
-void run_rectangle(const DenseConv& conv, const Block& block, Activation activation, int vectors, bool fresh, const T* in, T* out, Tile<T>* tile) {
+void run_rectangle(const DenseConv& conv, const Block& block, const Finish& finish, int vectors, bool fresh, const T* in, T* out, Tile<T>* tile) {
   const int max_rows = kMaxRows[vectors];
-  const bool finish = activation == Activation::kSigmoid || activation == Activation::kTanh;
   const int64_t rows = block.row_end - block.row_begin, cols = block.col_end - block.col_begin;
   const int64_t pixels = (block.image_end - block.image_begin) * rows * cols;
   const int64_t tiles = (pixels + max_rows - 1) / max_rows;
@@ -80,15 +97,17 @@ void run_rectangle(const DenseConv& conv, const Block& block, Activation activat
       }
     }
     if (fresh) approach(conv, *tile, in, count);
+    if (finish.residual) approach_residual(finish, *tile, count, vectors);
     find_tile(in, count, vectors)(*tile);
-    if (finish) activate(activation, *tile, count, vectors);
+    if (finish.residual) add_residual(finish, *tile, count, vectors);
+    if (activates_after(finish.activation)) activate(finish.activation, *tile, count, vectors);
   }
 }
 
 // Short sums have their own kernel, for float32 with whole vectors of filters.
-bool has_nine_taps(const DensePlan& plan, const DenseConv& conv, int64_t columns) {
+bool has_nine_taps(const DensePlan& plan, const DenseConv& conv, const Finish& finish, int64_t columns) {
   return kHasNineTapRows && plan.dtype == DType::kFloat32 && plan.depth == 1 && conv.contiguous_taps && conv.taps_rows == 3 &&
-         conv.taps_cols == 3 && columns % Vec<float>::kLanes == 0 && (plan.activation == Activation::kNone || plan.activation == Activation::kRelu);
+         conv.taps_cols == 3 && columns % Vec<float>::kLanes == 0 && !finish.residual && !activates_after(finish.activation);
 }
 
 void run_nine_tap_rectangle(const DenseConv& conv, const Block& block, int vectors, const float* in, float* out, const Tile<float>& tile) {
@@ -106,13 +125,13 @@ void run_nine_tap_rectangle(const DenseConv&, const Block&, int, const double*, 
 
 // Runs a block of pixels for one panel of columns. `in`, `out`, `bias` and `weights` are those of the group and panel.
 template <class T>
-void run_panel(const DensePlan& plan, const DenseConv& conv, const Block& block, bool fresh, const T* in, const T* weights, int64_t ldb,
-               int64_t columns, const T* bias, T* out) {
+void run_panel(const DensePlan& plan, const DenseConv& conv, const Block& block, const Finish& finish, bool fresh, const T* in, const T* weights,
+               int64_t ldb, int64_t columns, const T* bias, T* out) {
   constexpr int kLanes = Vec<T>::kLanes;
   Tile<T> tile;
   tile.ldb = ldb;
-  tile.flags = (plan.bias ? kBias : 0) | (plan.activation == Activation::kRelu ? kRelu : 0);
-  const bool nine_taps = has_nine_taps(plan, conv, columns);
+  tile.flags = (plan.bias ? kBias : 0) | (plan.activation == Activation::kRelu && !finish.residual ? kRelu : 0);
+  const bool nine_taps = has_nine_taps(plan, conv, finish, columns);
   const int most_vectors = nine_taps ? kNineTapVectors : kMaxVectors;
   for (int64_t j = 0; j < columns; j += most_vectors * kLanes) {
     const int vectors = static_cast<int>(smaller((columns - j + kLanes - 1) / kLanes, most_vectors));
@@ -139,7 +158,7 @@ void run_panel(const DensePlan& plan, const DenseConv& conv, const Block& block,
         if (nine_taps && row.tap_end - row.tap_begin == 3 && tap_cols == 3) {
           run_nine_tap_rectangle(conv, part, vectors, from, to, tile);
         } else {
-          run_rectangle(conv, part, plan.activation, vectors, fresh && j == 0, from, to, &tile);
+          run_rectangle(conv, part, finish, vectors, fresh && j == 0, from, to, &tile);
         }
       }
     }
@@ -171,14 +190,14 @@ void run_filled_panel(const DensePlan& plan, const DenseConv& conv, const Block&
     for (int64_t h = block.row_begin; h < block.row_end; h += plan.fill_band) {
       const int64_t end = smaller(h + plan.fill_band, block.row_end);
       clear_rows(plan, conv, h, end, first, columns, out - first + n * conv.image_out);
-      run_panel<T>(plan, conv, {n, n + 1, h, end, block.col_begin, block.col_end}, first == 0, in, weights, ldb, columns, nullptr, out);
+      run_panel<T>(plan, conv, {n, n + 1, h, end, block.col_begin, block.col_end}, Finish(), first == 0, in, weights, ldb, columns, nullptr, out);
     }
   }
 }
 
 // run_panel band by band into `scratch`, and every band pooled. y and cells are those of the panel's first filter.
-void run_pooled_panel(const DensePlan& plan, const DenseConv& conv, const Block& block, bool fresh, const float* in, const float* weights,
-                      int64_t ldb, int64_t columns, const float* bias, float* y, uint8_t* cells, float* scratch) {
+void run_pooled_panel(const DensePlan& plan, const DenseConv& conv, const Block& block, const Finish& finish, bool fresh, const float* in,
+                      const float* weights, int64_t ldb, int64_t columns, const float* bias, float* y, uint8_t* cells, float* scratch) {
   const ConvPool& pool = plan.pool;
   const int64_t width = block.col_end - block.col_begin, pooled_row = pool.cols * plan.columns, pooled_image = pool.rows * pooled_row;
   DenseConv band = conv;
@@ -191,7 +210,7 @@ void run_pooled_panel(const DensePlan& plan, const DenseConv& conv, const Block&
     for (int64_t n = block.image_begin; n < block.image_end; n += pool.band_images) {
       const int64_t last = smaller(n + pool.band_images, block.image_end);
       float* out = scratch - n * band.image_out - h * band.row_out - block.col_begin * columns;
-      run_panel(plan, band, {n, last, h, end, block.col_begin, block.col_end}, fresh, in, weights, ldb, columns, bias, out);
+      run_panel(plan, band, {n, last, h, end, block.col_begin, block.col_end}, finish, fresh, in, weights, ldb, columns, bias, out);
       for (int64_t i = n; i < last; ++i) {
         const int64_t at = i * pooled_image + h / 2 * pooled_row + block.col_begin / 2 * plan.columns;
         pool_pairs({scratch + (i - n) * band.image_out, band.row_out, columns, (end - h) / 2, width / 2, columns, y + at,
@@ -200,12 +219,13 @@ void run_pooled_panel(const DensePlan& plan, const DenseConv& conv, const Block&
     }
   }
 }
-void run_pooled_panel(const DensePlan&, const DenseConv&, const Block&, bool, const double*, const double*, int64_t, int64_t, const double*, double*,
-                      uint8_t*, double*) {}
+void run_pooled_panel(const DensePlan&, const DenseConv&, const Block&, const Finish&, bool, const double*, const double*, int64_t, int64_t,
+                      const double*, double*, uint8_t*, double*) {}
 
 // Chunk order: convolution, image block, row block, column block, group, panel block.
 template <class T>
-void compute_chunk(const DensePlan& plan, int64_t chunk, const T* x, const T* weights, const T* bias, T* y, uint8_t* cells, T* scratch) {
+void compute_chunk(const DensePlan& plan, const Finish& finish, int64_t chunk, const T* x, const T* weights, const T* bias, T* y, uint8_t* cells,
+                   T* scratch) {
   const int64_t panel_block = chunk % plan.panel_blocks;
   chunk /= plan.panel_blocks;
   const int64_t group = chunk % plan.groups;
@@ -240,11 +260,11 @@ void compute_chunk(const DensePlan& plan, int64_t chunk, const T* x, const T* we
     }
     if (plan.pool.on) {
       uint8_t* panel_cells = cells == nullptr ? nullptr : cells + filter;
-      run_pooled_panel(plan, conv, block, panel == first_panel, x, b, ldb, count, bias + filter, y + filter, panel_cells, scratch);
+      run_pooled_panel(plan, conv, block, finish, panel == first_panel, x, b, ldb, count, bias + filter, y + filter, panel_cells, scratch);
       continue;
     }
     if (plan.few_rows && run_few_filters(plan, conv, block, x + group * plan.depth, b, ldb, bias + filter, y + filter, scratch)) continue;
-    run_panel(plan, conv, block, panel == first_panel, x + group * plan.depth, b, ldb, count, bias + filter, y + filter);
+    run_panel(plan, conv, block, finish, panel == first_panel, x + group * plan.depth, b, ldb, count, bias + filter, y + filter);
   }
 }
 
@@ -297,8 +317,9 @@ void run_dense(const void* state, int phase, int64_t begin, int64_t end, const S
     return;
   }
   const T* bias = plan.bias ? static_cast<const T*>(args.in[2]) : nullptr;
+  const Finish finish = make_finish(plan.residual, plan.activation, args);
   for (int64_t chunk = begin; chunk < end; ++chunk) {
-    compute_chunk(plan, chunk, x, plan.in_place ? w : scratch, bias, static_cast<T*>(args.out[0]),
+    compute_chunk(plan, finish, chunk, x, plan.in_place ? w : scratch, bias, static_cast<T*>(args.out[0]),
                   plan.pool.cells ? static_cast<uint8_t*>(args.out[1]) : nullptr, static_cast<T*>(args.thread_scratch));
   }
 }

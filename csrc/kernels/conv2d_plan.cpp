@@ -59,7 +59,7 @@ void place_weights(Prepare& prepare, DensePlan* plan) {
 
 // With few filters, lanes are pixels: rows of the image are copied channel by channel.
 void plan_few_filters(Prepare& prepare, DensePlan* plan) {
-  if (plan->dtype != DType::kFloat32 || plan->columns > kFewFilters || plan->depth < kFewFiltersDepth) return;
+  if (plan->dtype != DType::kFloat32 || plan->columns > kFewFilters || plan->depth < kFewFiltersDepth || plan->residual) return;
   for (int64_t i = 0; i < plan->conv_count; ++i) {
     if (plan->convs[i].rows.stride != 1 || plan->convs[i].cols.stride != 1) return;
   }
@@ -281,10 +281,11 @@ DensePlan* plan_conv2d(Prepare& prepare) {
   const bool packed = prepare.get_int("packed", 0);
   const bool bias = prepare.get_int("bias", 0);
   const int most_outputs = prepare.get_int("pool", 0) ? 2 : 1;
-  if (prepare.num_inputs() != 2 + bias || prepare.num_outputs() < 1 || prepare.num_outputs() > most_outputs) {
+  if (prepare.num_inputs() < 2 + bias || prepare.num_outputs() < 1 || prepare.num_outputs() > most_outputs) {
     prepare.fail("needs %d inputs (x, kernel%s) and 1 output, got %d and %d", 2 + bias, bias ? ", bias" : "", prepare.num_inputs(),
                  prepare.num_outputs());
   }
+  const int residual = read_conv_residual(prepare, 2 + bias);
   const Spec& w = prepare.input(1);
   int64_t shape[4];
   if (packed) {
@@ -311,6 +312,7 @@ DensePlan* plan_conv2d(Prepare& prepare) {
   plan->packed = packed;
   plan->bias = bias;
   plan->activation = read_conv_activation(prepare);
+  plan->residual = residual;
   DenseConv* conv = plan->convs;
   lay_out_dense(conv, g.rows, g.cols, g.channels, *plan, &room);
   conv->origin_out = 0;

@@ -77,6 +77,10 @@ constexpr uint8_t kConvCutCell = 255;
 // Reads the attributes. `y` is output 0 and becomes the spec of the map before pooling.
 ConvPool read_conv_pool(const Prepare& prepare, const Spec& x, const int64_t* kernel_size, Spec* y);
 
+// A map that a convolution in one group adds to its result before it activates (attribute `residual`): the number of that input, which is the last,
+// or 0. Checks that there are `inputs` inputs besides.
+int read_conv_residual(const Prepare& prepare, int inputs);
+
 // A forward convolution (one DenseConv) or an input gradient (one for every pair of phases).
 struct DensePlan {
   DType dtype;
@@ -88,6 +92,7 @@ struct DensePlan {
   bool bias;
   Activation activation;
   ConvPool pool;
+  int residual;  // number of the input that is added before the activation; 0: none
   int64_t pack_rows;  // kernel rows of the largest DenseConv: weights are packed by (DenseConv, group, panel, kernel row)
   int64_t image_blocks, row_blocks, col_blocks, panel_blocks;
   int64_t few_rows;    // rows at a time for tiles whose lanes are pixels, 0: there are filters enough for the others

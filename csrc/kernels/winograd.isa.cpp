@@ -5,6 +5,7 @@
 // the tiles that read it.
 #include "kernels/winograd.h"
 
+#include "kernels/conv2d_finish.h"
 #include "kernels/conv2d_tile.h"
 #include "kernels/gemm_pack.h"
 #include "kernels/pool_pairs.h"
@@ -43,16 +44,30 @@ void multiply(const WinogradPlan& plan, int64_t tiles, int64_t width, const floa
 }
 
 // What is done to a register of outputs besides transforming.
-struct Finish {
+struct LastStep {
   V bias;
   V floor;  // 0 for relu, else minus infinity
   int part;
+  bool residual;        // a map is added
+  int64_t to_residual;  // bytes from the result to it
+
+  // One register of outputs at y; `next` is where the next tile's will be.
+  NN_ALWAYS void put(V v, float* y, const float* next) const {
+    v = v + bias;
+    if (residual) {
+      v = v + load_part(step_to(y, to_residual), part);
+      prefetch(step_to(next, to_residual));
+    }
+    v = max(floor, v);
+    if (part == kLanes) return store(y, v);  // what is read again at once must not come from a masked store
+    store_part(y, v, part);
+  }
 };
 
 // Turns the products of one tile for one register of filters into pixels; `rows` x `cols` of them exist. Both steps are loops over rows and columns:
 // unrolled, all the values would not fit the registers.
 template <int m>
-NN_INLINE void finish_tile(const float* products, int64_t point_step, const Finish& finish, int64_t rows, int64_t cols, float* y, int64_t y_row,
+NN_INLINE void finish_tile(const float* products, int64_t point_step, const LastStep& finish, int64_t rows, int64_t cols, float* y, int64_t y_row,
                            int64_t y_col) {
   alignas(64) float half[kSide * m * kLanes];  // [column][output row], transformed along columns
 #pragma GCC unroll 1
@@ -72,7 +87,7 @@ NN_INLINE void finish_tile(const float* products, int64_t point_step, const Fini
     transform_output(p, t);
 #pragma GCC unroll 4
     for (int j = 0; j < m; ++j) {
-      if (j < cols) store_part(y + j * y_col, max(finish.floor, t[j] + finish.bias), finish.part);
+      if (j < cols) finish.put(t[j], y + j * y_col, y + (m + j) * y_col);
       prefetch_write(y + (m + j) * y_col);
     }
   }
@@ -80,14 +95,14 @@ NN_INLINE void finish_tile(const float* products, int64_t point_step, const Fini
 
 // The same for lines.
 template <int m>
-NN_INLINE void finish_line(const float* products, int64_t point_step, const Finish& finish, int64_t cols, float* y, int64_t y_col) {
+NN_INLINE void finish_line(const float* products, int64_t point_step, const LastStep& finish, int64_t cols, float* y, int64_t y_col) {
   V p[kSide], t[m];
 #pragma GCC unroll 6
   for (int i = 0; i < kSide; ++i) p[i] = load(products + i * point_step);
   transform_output(p, t);
 #pragma GCC unroll 4
   for (int j = 0; j < m; ++j) {
-    if (j < cols) store_part(y + j * y_col, max(finish.floor, t[j] + finish.bias), finish.part);
+    if (j < cols) finish.put(t[j], y + j * y_col, y + (m + j) * y_col);
     prefetch_write(y + (m + j) * y_col);
   }
 }
@@ -104,14 +119,16 @@ __attribute__((noinline)) void activate(Activation activation, float* y, int64_t
 
 // Tiles [begin, end) of the batch and one panel of filters, of which y, cells and bias are the first. Tiles to be pooled lie in `map` until then.
 template <int m>
-void finish_panel(const WinogradPlan& plan, int64_t begin, int64_t end, int64_t columns, int64_t width, const float* products, const float* bias,
-                  float* y, uint8_t* cells) {
+void finish_panel(const WinogradPlan& plan, const Finish& after, int64_t begin, int64_t end, int64_t columns, int64_t width, const float* products,
+                  const float* bias, float* y, uint8_t* cells) {
   alignas(64) float map[m * m * kPanelColumns];
   const bool pool = plan.pool.on;
   const int64_t col_step = plan.out.col_step, row_step = plan.out.row_step, row_m = plan.grid.row_m;
   const int64_t y_col = pool ? kPanelColumns : col_step, y_row = pool ? m * kPanelColumns : row_step;
-  const bool later = plan.activation == Activation::kSigmoid || plan.activation == Activation::kTanh;
-  Finish finish;
+  LastStep finish;
+  finish.residual = after.residual;
+  finish.to_residual = after.to_residual;
+  const bool later = activates_after(after.activation);
   finish.floor = splat(plan.activation == Activation::kRelu ? 0.0f : -__builtin_inff());
   for (int64_t tile = begin; tile < end;) {
     const Run run = find_run(plan.grid, tile, end);
@@ -129,7 +146,7 @@ void finish_panel(const WinogradPlan& plan, int64_t begin, int64_t end, int64_t 
         } else {
           finish_tile<m>(products + j, plan.outputs, finish, rows, cols, out + j, y_row, y_col);
         }
-        if (later) activate(plan.activation, out + j, y_row, y_col, rows, cols, finish.part);
+        if (later) activate(after.activation, out + j, y_row, y_col, rows, cols, finish.part);
       }
       if (pool) {
         pool_pairs({map, y_row, y_col, rows / 2, cols / 2, columns, y + at, cells == nullptr ? nullptr : cells + at, row_step, col_step,
@@ -141,8 +158,8 @@ void finish_panel(const WinogradPlan& plan, int64_t begin, int64_t end, int64_t 
 }
 
 // Chunk order: tile block, panel block.
-void compute_chunk(const WinogradPlan& plan, int64_t chunk, const float* x, const float* weights, const float* bias, float* y, uint8_t* cells,
-                   float* scratch) {
+void compute_chunk(const WinogradPlan& plan, const Finish& after, int64_t chunk, const float* x, const float* weights, const float* bias, float* y,
+                   uint8_t* cells, float* scratch) {
   const int64_t panel_block = chunk % plan.panel_blocks, block = chunk / plan.panel_blocks;
   const int64_t begin = plan.grid.tiles * block / plan.tile_blocks, end = plan.grid.tiles * (block + 1) / plan.tile_blocks;
   float* products = scratch + plan.grid.points * plan.inputs;
@@ -161,8 +178,8 @@ void compute_chunk(const WinogradPlan& plan, int64_t chunk, const float* x, cons
       multiply(plan, end - begin, width, scratch + e * plan.inputs, weights + e * point + first * plan.in.channels, products + e * plan.outputs);
     }
     const auto finish = plan.grid.m == 4 ? finish_panel<4> : finish_panel<2>;
-    finish(plan, begin, end, smaller(plan.out.channels - first, kPanelColumns), width, products, bias == nullptr ? nullptr : bias + first, y + first,
-           cells == nullptr ? nullptr : cells + first);
+    finish(plan, after, begin, end, smaller(plan.out.channels - first, kPanelColumns), width, products, bias == nullptr ? nullptr : bias + first,
+           y + first, cells == nullptr ? nullptr : cells + first);
   }
 }
 
@@ -307,8 +324,9 @@ void run(const void* state, int phase, int64_t begin, int64_t end, const StepArg
     return;
   }
   const float* bias = plan.bias ? static_cast<const float*>(args.in[2]) : nullptr;
+  const Finish after = make_finish(plan.residual, plan.activation, args);
   for (int64_t chunk = begin; chunk < end; ++chunk) {
-    compute_chunk(plan, chunk, static_cast<const float*>(args.in[0]), plan.packed ? w : packed, bias, static_cast<float*>(args.out[0]),
+    compute_chunk(plan, after, chunk, static_cast<const float*>(args.in[0]), plan.packed ? w : packed, bias, static_cast<float*>(args.out[0]),
                   plan.pool.cells ? static_cast<uint8_t*>(args.out[1]) : nullptr, static_cast<float*>(args.thread_scratch));
   }
 }

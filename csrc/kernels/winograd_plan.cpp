@@ -158,7 +158,7 @@ int64_t winograd_points(int64_t taps_rows, int64_t taps_cols) { return taps_rows
 
 WinogradPlan* plan_winograd(Prepare& prepare) {
   const bool bias = prepare.get_int("bias", 0), packed = prepare.get_int("packed", 0);
-  if (prepare.num_inputs() != 2 + bias || prepare.num_outputs() < 1 || exact(prepare)) return nullptr;
+  if (prepare.num_inputs() < 2 + bias || prepare.num_outputs() < 1 || exact(prepare)) return nullptr;
   if (packed && !prepare.get_int("winograd", 0)) return nullptr;
   const Spec &x = prepare.input(0), &w = prepare.input(1);
   Spec y = prepare.output(0);
@@ -184,6 +184,7 @@ WinogradPlan* plan_winograd(Prepare& prepare) {
                  static_cast<ll>(w.size()), dtype_name(w.dtype));
   }
   const Activation activation = read_conv_activation(prepare);
+  const int residual = read_conv_residual(prepare, 2 + bias);
   auto* plan = static_cast<WinogradPlan*>(prepare.new_state(sizeof(WinogradPlan)));
   plan->in = image_of(g.rows.in, g.cols.in, g.channels, g.rows.pad, g.cols.pad, is_upright(g.rows.taps, g.cols.taps));
   plan->out = result_of(g);
@@ -197,6 +198,7 @@ WinogradPlan* plan_winograd(Prepare& prepare) {
   plan->packed = packed;
   plan->bias = bias;
   plan->activation = activation;
+  plan->residual = residual;
   cut_work(prepare, plan);
   return plan;
 }

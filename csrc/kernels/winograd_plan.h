@@ -38,6 +38,7 @@ struct WinogradPlan {
   bool streams; // transformed weights are written past the caches, which they would fill
   bool bias;
   Activation activation;
+  int residual;   // number of the input that is added before the activation; 0: none
   ConvPool pool;  // `out` then is the map before pooling as far as windows cover it, but its steps are those of the pooled map
   int64_t panels, panel_blocks, tile_blocks;
   int64_t block_tiles;      // the most tiles of a block

@@ -95,7 +95,7 @@ def _batch(graph: Graph, step: Step) -> int:
 def _of_images(graph: Graph, step: Step, images: int) -> tuple[int, ...]:
     """Inputs of a step that hold something of each image."""
     if step.op.name in _CONVOLUTIONS or step.op.name in _POOLINGS:
-        return step.inputs[:1]
+        return (step.inputs[0], step.inputs[-1]) if step.attributes.get("residual") else step.inputs[:1]
     return tuple([value for value in step.inputs if graph.specs[value].rank == 4 and graph.specs[value].shape[0] == images])
 
 

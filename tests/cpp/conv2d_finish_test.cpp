@@ -103,5 +103,55 @@ TEST(pooling_after_conv2d_explains_bad_calls) {
                 "needs cells and relu");
 }
 
+// ---- a residual ----
+
+template <class T>
+void check_residual(const ConvCase& p) {
+  const std::vector<Buffer> inputs = {random_buffer(p.x(), p.h), random_buffer(p.kernel(), p.w + 1000), random_buffer(make_spec({p.k}, p.dtype), 7)};
+  Attributes attributes = p.attributes();
+  attributes["bias"] = int64_t{1};
+  const Buffer plain = run_kernel("conv2d", inputs, {p.y()}, attributes)[0], added = random_buffer(p.y(), 8);
+  for (int64_t i = 0; i < added.size(); i += 11) added.at<T>(i) = i % 3 == 0 ? NAN : i % 3 == 1 ? INFINITY : -INFINITY;
+  std::vector<Buffer> all = inputs;
+  all.push_back(added);
+  attributes["residual"] = int64_t{1};
+  for (const char* activation : {"none", "relu", "tanh"}) {
+    attributes["activation"] = std::string(activation);
+    const Buffer found = run_every_way("conv2d", all, {p.y()}, attributes)[0];
+    int64_t wrong = 0;
+    for (int64_t i = 0; i < found.size(); ++i) {
+      T expected = plain.at<T>(i) + added.at<T>(i);
+      if (*activation == 'r') expected = expected <= 0 ? T(0) : expected;
+      if (*activation == 't') {
+        wrong += !(std::fabs(std::tanh(expected) - found.at<T>(i)) < 1e-6) && expected == expected;
+      } else {
+        wrong += !(expected == found.at<T>(i)) && (expected == expected || found.at<T>(i) == found.at<T>(i));
+      }
+    }
+    if (wrong) report_failure(__FILE__, __LINE__, std::string(activation) + " of a sum with " + p.text());
+  }
+}
+
+TEST(residual_joins_conv2d) {
+  for (ConvCase p : cases()) {
+    check_residual<float>(p);
+    if (p.n > 3) continue;
+    p.dtype = DType::kFloat64;
+    check_residual<double>(p);
+  }
+}
+
+TEST(residual_that_does_not_fit_is_refused) {
+  ConvCase p = {1, 6, 6, 4, 16, 3, 3, 1, 1, 1, 1, 1, {0, 0, 0, 0}};
+  Attributes attributes = p.attributes();
+  attributes["residual"] = int64_t{1};
+  const Buffer x = random_buffer(p.x()), w = random_buffer(p.kernel());
+  EXPECT_THROWS(run_kernel("conv2d", {x, w}, {p.y()}, attributes), std::invalid_argument, "needs 3 inputs, got 2");
+  EXPECT_THROWS(run_kernel("conv2d", {x, w, x}, {p.y()}, attributes), std::invalid_argument, "shape of the result");
+  p.groups = 2;
+  attributes["groups"] = int64_t{2};
+  EXPECT_THROWS(run_kernel("conv2d", {x, random_buffer(p.kernel()), random_buffer(p.y())}, {p.y()}, attributes), std::invalid_argument, "one group");
+}
+
 }  // namespace
 }  // namespace nnlite::test

@@ -1,4 +1,4 @@
-// Convolutions with max pooling as their last step: what is asked for, and the bands that are pooled at a time.
+// The last steps of convolutions, done while a cache holds the pixels: what is asked for, and the bands that are pooled at a time.
 #include <algorithm>
 
 #include "kernels/conv2d_plan.h"
@@ -14,6 +14,19 @@ using ll = long long;
 constexpr int64_t kPoolBytes = 64 * 1024;
 
 }  // namespace
+
+int read_conv_residual(const Prepare& prepare, int inputs) {
+  const int residual = prepare.get_int("residual", 0) ? inputs : 0;
+  if (residual) ++inputs;
+  if (prepare.num_inputs() != inputs) prepare.fail("needs %d inputs, got %d", inputs, prepare.num_inputs());
+  if (!residual) return 0;
+  const Spec &map = prepare.input(residual), &y = prepare.output(0);
+  bool same = map.dtype == y.dtype && map.rank == y.rank;
+  for (int axis = 0; same && axis < y.rank; ++axis) same = map.dims[axis] == y.dims[axis];
+  if (!same) prepare.fail("the residual must have the dtype and shape of the result");
+  if (prepare.get_int("groups", 1) != 1 || prepare.get_int("pool", 0)) prepare.fail("a residual needs one group and no pooling");
+  return residual;
+}
 
 ConvPool read_conv_pool(const Prepare& prepare, const Spec& x, const int64_t* kernel_size, Spec* y) {
   ConvPool pool = {};
