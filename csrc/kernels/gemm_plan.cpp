@@ -153,14 +153,16 @@ bool wants_copy_of_a(const MatmulPlan& plan, bool narrow) {
 
 // Chunks of few rows and many columns, so that one copy of A serves long.
 void plan_grid_for_copied_a(int64_t wanted, bool brings_b, MatmulPlan* plan) {
-  const int64_t most = brings_b ? 256 : 128, least = brings_b ? kLeastPackRows : kLeastRows;
+  const bool grouped = plan->a_col != 1;
+  const int64_t most = brings_b ? 256 : grouped ? kLeastRows : 128, least = brings_b ? kLeastPackRows : kLeastRows;
+  if (grouped) plan->row_unit = kGroupRows;
   plan->row_chunks = clamp(wanted, ceil_div(plan->m, most), ceil_div(plan->m, least));
   plan->column_chunks = clamp(ceil_div(wanted, plan->row_chunks), 1, ceil_div(plan->n, 4 * kPanelColumns));
 }
 
 // About `wanted` chunks: whole matrices, or a grid on each.
 void plan_cut(int64_t wanted, bool narrow, MatmulPlan* plan) {
-  plan->row_chunks = plan->column_chunks = 1;
+  plan->row_chunks = plan->column_chunks = plan->row_unit = 1;
   plan->batch_chunks = plan->batch;
   if (plan->batch >= wanted) {
     plan->batch_chunks = ceil_div(plan->batch, ceil_div(plan->batch, wanted));
@@ -188,7 +190,10 @@ void plan_chunks(bool narrow, MatmulPlan* plan) {
   plan_cut(wanted < 1 ? 1 : wanted < kMaxChunks ? static_cast<int64_t>(wanted) : kMaxChunks, narrow, plan);
   const int64_t blocks = clamp(ceil_div(plan->k, k_block_limit(*plan, narrow)), 1, plan->k + 1);
   plan->k_block = ceil_div(ceil_div(plan->k, blocks), 16) * 16;
-  if (plan->copy_a) plan->a_copy_ld = 16 + (plan->a_col == 1 ? plan->k_block : ceil_div(ceil_div(plan->m, plan->row_chunks), 16) * 16);
+  if (!plan->copy_a) return;
+  const int64_t chunk_rows = ceil_div(ceil_div(plan->m, plan->row_unit), plan->row_chunks) * plan->row_unit;
+  plan->a_copy_ld = 16 + (plan->a_col == 1 ? plan->k_block : kGroupRows * plan->k_block);
+  plan->a_copy_elements = plan->a_copy_ld * (plan->a_col == 1 ? chunk_rows : ceil_div(chunk_rows, kGroupRows));
 }
 
 }  // namespace

@@ -22,8 +22,8 @@ struct MatmulPlan {
   int64_t k_block;       // B is brought in by blocks of this many rows
   bool swapped;          // inputs 0 and 1 have changed places
   bool copy_b;           // copy each block of B into thread scratch before use
-  bool copy_a;           // copy each block of A into thread scratch before use, in rows of `a_copy_ld` elements
-  int64_t a_copy_ld;
+  bool copy_a;           // copy each block of A into thread scratch before use: rows of `a_copy_ld` elements, or groups of A^T this far apart
+  int64_t a_copy_ld, a_copy_elements;
   bool pack_first;       // a first phase packs all of B into scratch
   bool bias, scalar_bias;
   bool column_sums;      // a second output: the sums of B's columns
@@ -36,6 +36,7 @@ struct MatmulPlan {
 
   // Chunks: groups of whole matrices, or a grid of row and column ranges of each matrix.
   int64_t batch_chunks, row_chunks, column_chunks, chunks;
+  int64_t row_unit;  // rows of a chunk are a multiple of this, but for the last one's
   double cost;  // floating-point operations, or the time that memory takes expressed in these
 };
 

@@ -74,7 +74,7 @@ bool activates_later(Activation activation) { return activation == Activation::k
 
 // Rows of one strip in tiles of nearly equal height.
 template <class T>
-void run_strip(const TileSet<T>& tiles, Tile<T> tile, int64_t rows, int most, Activation activation, int64_t columns) {
+void run_rows(const TileSet<T>& tiles, Tile<T> tile, int64_t rows, int most, Activation activation, int64_t columns) {
   const int64_t count = (rows + most - 1) / most;
   const int64_t low = rows / count;
   const int64_t high_tiles = rows - low * count;
@@ -85,6 +85,15 @@ void run_strip(const TileSet<T>& tiles, Tile<T> tile, int64_t rows, int most, Ac
     if (finish) activate(activation, tile.c, tile.ldc, height, columns);
     tile.a += height * tile.a_row;
     tile.c += height * tile.ldc;
+  }
+}
+
+// The same, group by group where A is copied in groups.
+template <class T>
+void run_strip(const TileSet<T>& tiles, Tile<T> tile, int64_t rows, int64_t group_rows, int64_t a_group, int most, Activation activation,
+               int64_t columns) {
+  for (int64_t row = 0; row < rows; row += group_rows, tile.a += a_group, tile.c += group_rows * tile.ldc) {
+    run_rows(tiles, tile, smaller(rows - row, group_rows), most, activation, columns);
   }
 }
 
@@ -100,8 +109,8 @@ void bring_a(const MatmulPlan& plan, const Product<T>& product, int64_t k, int64
     pack_rows(tile->a, plan.a_row, product.a_copy, plan.a_copy_ld, depth, rows);
     tile->a_row = plan.a_copy_ld;
   } else {
-    pack_rows(tile->a, plan.a_col, product.a_copy, plan.a_copy_ld, rows, depth);
-    tile->a_col = plan.a_copy_ld;
+    pack_groups(tile->a, plan.a_col, product.a_copy, plan.a_copy_ld, rows, depth, tile->a + depth * plan.a_col);
+    tile->a_col = kGroupRows;
   }
   tile->a = product.a_copy;
 }
@@ -165,6 +174,7 @@ void run_product(const MatmulPlan& plan, const Product<T>& product) {
   if (rows <= 0) return;
   if (plan.m == 1) return run_single_row(plan, product);
   // Rows of A that lie a multiple of 2 KiB apart share few sets of the first cache: use fewer of them at once.
+  const bool grouped = plan.copy_a && plan.a_col != 1;
   const bool conflict = plan.a_col == 1 && !plan.copy_a && plan.a_row * static_cast<int64_t>(sizeof(T)) % 2048 == 0;
   const int64_t depth_step = kCopiesStrips ? smaller(plan.k_block, kStripDepth) : plan.k_block;
   int64_t k = 0;
@@ -186,7 +196,7 @@ void run_product(const MatmulPlan& plan, const Product<T>& product) {
       tile.flags = k > 0 ? kAccumulate : 0;
       if (last) plan_finish(plan, product, column, &tile);
       const int most = conflict && tiles.most > 8 ? 8 : tiles.most;
-      run_strip(tiles, tile, rows, most, last ? plan.activation : Activation::kNone, columns);
+      run_strip(tiles, tile, rows, grouped ? kGroupRows : rows, plan.a_copy_ld, most, last ? plan.activation : Activation::kNone, columns);
       if (product.sums != nullptr && product.first_row == 0) add_columns(tiles, tile, k > 0, product.sums + column);
     }
     k += depth;
@@ -260,14 +270,14 @@ void run_matmul(const void* state, int phase, int64_t begin, int64_t end, const 
     }
     return;
   }
-  const int64_t panels = (plan.n + kPanelColumns - 1) / kPanelColumns;
+  const int64_t panels = (plan.n + kPanelColumns - 1) / kPanelColumns, row_units = (plan.m + plan.row_unit - 1) / plan.row_unit;
   for (int64_t chunk = begin; chunk < end; ++chunk) {
     Product<T> product = whole;
     find_matrices(plan, chunk / grid, &product);
     // Neighbouring chunks share columns of B.
     const int64_t row = chunk % plan.row_chunks, column = chunk % grid / plan.row_chunks;
-    product.first_row = plan.m * row / plan.row_chunks;
-    product.last_row = plan.m * (row + 1) / plan.row_chunks;
+    product.first_row = row_units * row / plan.row_chunks * plan.row_unit;
+    product.last_row = smaller(plan.m, row_units * (row + 1) / plan.row_chunks * plan.row_unit);
     product.first_column = panels * column / plan.column_chunks * kPanelColumns;
     product.last_column = smaller(plan.n, panels * (column + 1) / plan.column_chunks * kPanelColumns);
     run_product(plan, product);

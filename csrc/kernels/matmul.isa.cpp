@@ -18,8 +18,7 @@ template <class T>
 void add_phases(Prepare& prepare, const MatmulPlan& plan) {
   if (plan.pack_first) prepare.add_phase((plan.n + kPanelColumns - 1) / kPanelColumns);
   prepare.add_phase(plan.chunks);
-  const int64_t a_rows = !plan.copy_a ? 0 : plan.a_col == 1 ? (plan.m + plan.row_chunks - 1) / plan.row_chunks : smaller(plan.k, plan.k_block);
-  prepare.need_thread_scratch(static_cast<size_t>(panel_elements<T>(plan) + a_rows * plan.a_copy_ld) * sizeof(T));
+  prepare.need_thread_scratch(static_cast<size_t>(panel_elements<T>(plan) + plan.a_copy_elements) * sizeof(T));
 }
 
 template <class T>
