@@ -147,8 +147,9 @@ void plan_grid(int64_t wanted, bool brings_b, MatmulPlan* plan) {
 // A's rows (or those of A^T) lie so that they share few cache sets: its blocks are worth a copy when many columns use it.
 bool wants_copy_of_a(const MatmulPlan& plan, bool narrow) {
   const int64_t stride = (plan.a_col == 1 ? plan.a_row : plan.a_col) * plan.element_bytes;
-  const bool conflict = plan.a_col == 1 ? narrow && stride % 4096 == 0 : stride % 1024 == 0 && plan.k >= 256;
-  return conflict && plan.m >= kCopyRows && plan.n >= 4 * kPanelColumns;
+  const bool turned = plan.a_col != 1;
+  const bool conflict = turned ? stride % (narrow ? 1024 : 2048) == 0 && plan.k >= 256 : narrow && stride % 4096 == 0;
+  return conflict && plan.m >= kCopyRows && plan.n >= (narrow && turned ? 2 : 4) * kPanelColumns;
 }
 
 // Chunks of few rows and many columns, so that one copy of A serves long.
