@@ -8,10 +8,11 @@ import pytest
 import nnlite
 from nnlite import ops
 from nnlite.graph.function import compile_function
+from nnlite.graph.grad import backprop
 from nnlite.graph.ir import graph_of_trace
 from nnlite.graph.passes import optimize
 from nnlite.graph.passes.memory import plan_memory
-from nnlite.graph.spec import Spec
+from nnlite.graph.spec import Spec, spec_of_array
 from nnlite.graph.trace import Trace
 
 
@@ -299,3 +300,27 @@ def test_relu_and_bias_gradients_move_to_the_pooled_map():
     graph = next(iter(compiled.cache.values())).runner.graph
     shapes = [graph.specs[step.outputs[0]].shape for step in graph.nodes if step.op.name == "elementwise"]
     assert (2, 9, 8, 4) not in shapes, "relu's gradient is still taken on the large map"
+
+
+def test_gradients_of_a_split_are_a_concatenation():
+    def parts(x, dy):
+        a, b, c = ops.split(x, (3, 5), axis=1)
+        return backprop([ops.concatenate([ops.tanh(c), a * a, ops.exp(b)], axis=1)], [dy], [x])[0]
+
+    x, dy = [np.random.default_rng(seed).standard_normal((4, 9, 2)).astype("float32") for seed in (1, 2)]
+    compiled = compile_function(parts, [spec_of_array(x), spec_of_array(dy)])
+    names = [step.op.name for step in compiled.runner.graph.nodes]
+    assert "concatenate" in names and "pad" not in names
+    expected = np.concatenate([2 * x[:, :3] * dy[:, 4:7], np.exp(x[:, 3:5]) * dy[:, 7:], (1 - np.tanh(x[:, 5:]) ** 2) * dy[:, :4]], axis=1)
+    np.testing.assert_allclose(compiled([x, dy]), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_of_overlapping_slices_are_sums():
+    def overlapping(x, dy):
+        return backprop([x[:, :5] * x[:, 3:8]], [dy], [x])[0]
+
+    x, dy = np.random.default_rng(1).standard_normal((4, 9)).astype("float32"), np.ones((4, 5), "float32")
+    expected = np.zeros_like(x)
+    expected[:, :5] += x[:, 3:8]
+    expected[:, 3:8] += x[:, :5]
+    np.testing.assert_allclose(compile_function(overlapping, [spec_of_array(x), spec_of_array(dy)])([x, dy]), expected, rtol=1e-6)

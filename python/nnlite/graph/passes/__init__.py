@@ -22,6 +22,7 @@ from nnlite.graph.passes.simplify import read_before_broadcast, simplify
 def optimize(graph: Graph) -> Graph:
     """All passes that make a graph cheaper without changing what it computes."""
     graph = simplify(graph)
+    graph = join_pads(graph)
     graph = open_control(graph, _optimize_body)
     graph = read_before_broadcast(graph)
     graph = relu_before_pool_grad(graph)
