@@ -4,6 +4,7 @@
 #pragma once
 #include "kernels/attention_plan.h"
 #include "kernels/attention_tile.h"
+#include "kernels/float_items.h"
 #include "kernels/gemm_pack.h"
 #include "simd/math.h"
 
@@ -158,8 +159,12 @@ NN_INLINE void finish_scores(const AttentionPlan& plan, const RowBlock<T>& block
       store(scores + j, select(looks, load(scores + j), masked));
     }
   }
-  for (int64_t j = causal_end(plan, block.first + row, first_key, keys); j < keys; ++j) scores[j] = kMasked<T>;
-  for (int64_t j = keys; j < round_up(keys, 16); ++j) scores[j] = -FloatTraits<T>::kInfinity;
+  // Whole vectors: what reads them next would wait for single stores.
+  const int64_t end = causal_end(plan, block.first + row, first_key, keys);
+  for (int64_t j = end / kLanes * kLanes; j < round_up(keys, 16); j += kLanes) {
+    const Vec<T> seen = keep_first(load(scores + j), static_cast<int>(end - j), masked);
+    store(scores + j, keep_first(seen, static_cast<int>(keys - j), splat(-FloatTraits<T>::kInfinity)));
+  }
 }
 
 }  // namespace
