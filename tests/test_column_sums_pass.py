@@ -9,10 +9,22 @@ from nnlite import layers, ops
 from nnlite.backends import active
 from nnlite.graph.function import compile_function
 from nnlite.graph.grad import backprop
+from nnlite.graph.passes import column_sums
 from nnlite.graph.spec import spec_of_array
 
 pytestmark = pytest.mark.skipif(active().__name__.endswith("numpy"), reason="the numpy backend has no fused steps")
 rng = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def small_ones_too(request, monkeypatch):
+    if "as_it_is" not in request.fixturenames:
+        monkeypatch.setattr(column_sums, "_LEAST_BYTES", 0)
+
+
+@pytest.fixture
+def as_it_is():
+    """Asks for the pass without changes."""
 
 
 def gradients(layer, x, dtype):
@@ -41,6 +53,14 @@ def test_dense(shape, dtype, tolerance):
     assert len(fused(plan)) == 1 and not any(step.op.name == "sum" for step in plan.runner.graph.nodes)
     for a, b in zip(found, expected):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * np.abs(np.asarray(b)).max())
+
+
+def test_only_sums_of_large_gradients_join(as_it_is):
+    for rows, joined in ((100, False), (3000, True)):
+        plan, found, expected = gradients(layers.Dense(100), rng.standard_normal((rows, 7)).astype("float32"), "float32")
+        assert bool(fused(plan)) == joined
+        for a, b in zip(found, expected):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(np.asarray(b)).max())
 
 
 def test_recurrent_layers_and_attention():

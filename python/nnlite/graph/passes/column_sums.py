@@ -8,6 +8,9 @@ from __future__ import annotations
 from nnlite.graph.ir import Graph, Step
 from nnlite.graph.passes.uses import producers, use_positions
 
+# Smaller gradients stay in a cache, where a sum of its own costs as little.
+_LEAST_BYTES = 1 << 20
+
 
 def fuse_column_sums(graph: Graph) -> Graph:
     """Makes a sum over leading axes the second output of matmul(x, dy; transpose_a) on the same dy, whose columns it leaves."""
@@ -43,7 +46,8 @@ def _is_weight_gradient(graph: Graph, step: Step) -> bool:
     x, dy = graph.specs[step.inputs[0]], graph.specs[step.inputs[1]]
     a = step.attributes
     plain = a.get("transpose_a") and not a.get("transpose_b") and "bias" not in a and "activation" not in a and "packed" not in a
-    return bool(plain) and x.rank == dy.rank == 2 and dy.dtype in ("float32", "float64") and x.shape[1] > 1 and dy.shape[1] > 1
+    floats = x.rank == dy.rank == 2 and dy.dtype in ("float32", "float64")
+    return bool(plain) and floats and x.shape[1] > 1 and dy.shape[1] > 1 and dy.nbytes >= _LEAST_BYTES
 
 
 def _sums_by_source(graph: Graph, made_by) -> dict[tuple[int, int], int]:
