@@ -150,3 +150,15 @@ def test_gradients_of_a_loop_that_is_cut():
         found.append(flat(nnlite.function(loss)(h, c, xs)))
     for a, b in zip(*found, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_long_rounds_are_shared_step_by_step_where_there_are_more_threads_than_blocks():
+    w = rng.normal(size=(256, 256)).astype("float32") * 0.05
+    h = rng.normal(size=(8, 256)).astype("float32")
+    found = []
+    for threads, cut in ((2, 2), (4, 1)):
+        config.set_num_threads(threads)
+        function = nnlite.function(lambda h: ops.fori_loop(0, 5, lambda i, h: ops.tanh(ops.matmul(h, w)), h))
+        found.append(function(h).numpy())
+        assert sections(function) == cut
+    np.testing.assert_array_equal(*found)

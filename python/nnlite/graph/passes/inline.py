@@ -11,7 +11,7 @@ from nnlite.graph.control import LOOP
 from nnlite.graph.ir import Graph, Step
 from nnlite.graph.op import Op, Traits
 from nnlite.graph.passes.fuse import PROGRAM, single_program
-from nnlite.graph.passes.row_blocks import RowBlocks, count_blocks, find_row_blocks
+from nnlite.graph.passes.row_blocks import RowBlocks, count_blocks, find_row_blocks, pays
 
 
 def _marker(name: str) -> Op:
@@ -76,7 +76,7 @@ class _Inliner:
         if a["condition"] is not None or a["counted"] or _kept_carries(body, a["carries"]):
             return []
         blocks = find_row_blocks(body, a["carries"], a["carries"] + a["xs"])
-        if blocks is None:
+        if blocks is None or not pays(body, blocks.rows, config.get_num_threads()):
             return []
         count, buffers, steps = count_blocks(blocks.rows), {}, []
         for k in range(count):

@@ -12,11 +12,28 @@ from nnlite.graph.passes.fuse import PROGRAM
 _LEAST_ROWS = 4
 _BLOCK_ROWS = 16
 _MOST_BLOCKS = 8
+# Flops of a round whose steps are too short to be shared.
+_SHORT_ROUND = 5e5
 
 
 def count_blocks(rows: int) -> int:
     """How many blocks `rows` rows are cut into, whatever the number of threads."""
     return 1 if rows < 2 * _LEAST_ROWS else min(max(2, rows // _BLOCK_ROWS), _MOST_BLOCKS)
+
+
+def pays(body: Graph, rows: int, threads: int) -> bool:
+    """Whether blocks of rows keep the threads busier than sharing the steps of each round would."""
+    return count_blocks(rows) >= threads > 1 or (threads > 1 and _work(body) < _SHORT_ROUND)
+
+
+def _work(body: Graph) -> float:
+    """Flops of a round, roughly."""
+    total = 0.0
+    for step in body.nodes:
+        inputs, outputs = [body.specs[v] for v in step.inputs], [body.specs[v] for v in step.outputs]
+        cost = step.op.traits.cost
+        total += sum(spec.size for spec in outputs) if cost is None else cost(inputs, outputs, step.attributes)
+    return total
 
 
 class RowBlocks:
