@@ -112,6 +112,8 @@ TEST(matmul_long_k_and_copied_b) {
 TEST(matmul_copied_a_and_packing_phase) {
   for (auto order : {test::Order::kBackwards, test::Order::kTeam}) {
     expect_exact<float>({256, 261, 257, true}, order);
+    expect_exact<float>({512, 258, 257, true}, order);
+    expect_exact<double>({256, 257, 256, true}, order);
     expect_exact<float>({256, 258, 260, true, true}, order);
     expect_exact<double>({128, 256, 256, true, true}, order);
     expect_exact<float>({97, 1024, 256}, order);
