@@ -1,4 +1,4 @@
-// Pooling: the layers of small image classifiers, overlapping windows, few channels.
+// Pooling: the layers of small image classifiers, overlapping windows, few channels; and as the last step of convolutions.
 #include "harness.h"
 
 namespace nnlite::bench {
@@ -44,8 +44,36 @@ void add(std::vector<Case>& list, const Pool& t) {
   add_case("average gradient", "average_pool2d_grad", {y}, {x}, gradient);
 }
 
+// A 3 x 3 convolution with relu and 2 x 2 pooling as its last step, in training and in inference, and without pooling.
+void add_convolution(std::vector<Case>& list, int64_t n, int64_t size, int64_t channels, int64_t filters) {
+  const Spec x = make_spec({n, size, size, channels}), w = make_spec({3, 3, channels, filters}), bias = make_spec({filters});
+  const Spec y = make_spec({n, size, size, filters}), half = make_spec({n, size / 2, size / 2, filters});
+  const Spec cells = make_spec({n, size / 2, size / 2, filters}, DType::kUInt8);
+  Case c;
+  c.kernel = "conv2d";
+  c.inputs = {x, w, bias};
+  c.flops = 18.0 * static_cast<double>(y.size() * channels);
+  c.attributes = {{"padding", std::vector<int64_t>{1, 1, 1, 1}}, {"bias", int64_t{1}}, {"activation", std::string("relu")}};
+  const std::string side = std::to_string(size);
+  const std::string name = "conv " + std::to_string(n) + "x" + side + "x" + side + "x" + std::to_string(channels) + "->" + std::to_string(filters);
+  c.name = name;
+  c.outputs = {y};
+  list.push_back(c);
+  c.attributes["pool"] = int64_t{1};
+  c.name = name + " pooled inference";
+  c.outputs = {half};
+  list.push_back(c);
+  c.attributes["cut"] = int64_t{1};
+  c.name = name + " pooled";
+  c.outputs = {half, cells};
+  list.push_back(c);
+}
+
 std::vector<Case> cases() {
   std::vector<Case> list;
+  add_convolution(list, 64, 28, 1, 32);
+  add_convolution(list, 64, 12, 32, 64);
+  add_convolution(list, 32, 32, 64, 64);
   for (const Pool& t :
        {Pool{"2x2 64x26x26x32", 64, 26, 32, 2, 2, 0}, Pool{"2x2 64x11x11x64", 64, 11, 64, 2, 2, 0}, Pool{"2x2 1x26x26x32", 1, 26, 32, 2, 2, 0},
         Pool{"3x3/2 1x56x56x64", 1, 56, 64, 3, 2, 1}, Pool{"3x3/2 16x56x56x64", 16, 56, 64, 3, 2, 1},
