@@ -11,6 +11,33 @@ namespace {
 
 constexpr int kX = 0, kDy = 1, kGamma = 2, kMean = 3, kRstd = 4;
 
+// Four sums of vectors: vector i of a row goes to sum i % 4, which hides the latency of an addition. A row is read to its end before the next, as
+// prefetchers like it.
+template <class T>
+struct RowSum {
+  Vec<T> v[4];
+  inline __attribute__((always_inline)) RowSum() {
+    NN_UNROLL(4)
+    for (int i = 0; i < 4; ++i) v[i] = Vec<T>::zero();
+  }
+  inline __attribute__((always_inline)) Vec<T> total() const { return (v[0] + v[1]) + (v[2] + v[3]); }
+};
+
+// Calls body(first column, lanes, sum, whole) for the vectors of a row; what fills no four vectors goes to sum 0.
+template <class T, class Body>
+NN_INLINE void for_row(int64_t columns, Body body) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  int64_t j = 0;
+#if !NN_SMALL_CODE
+  for (; j + 4 * kLanes <= columns; j += 4 * kLanes) {
+    NN_UNROLL(4)
+    for (int k = 0; k < 4; ++k) body(j + k * kLanes, kLanes, k, Whole<true>());
+  }
+#endif
+  for (; j + kLanes <= columns; j += kLanes) body(j, kLanes, 0, Whole<true>());
+  if (j < columns) body(j, static_cast<int>(columns - j), 0, Whole<false>());
+}
+
 // Of one row each: dx = rstd dy gamma + (constant - scale (x - mean)).
 template <class T>
 struct RowGradients {
@@ -18,33 +45,22 @@ struct RowGradients {
   T mean[kBatch], rstd[kBatch], constant[kBatch], scale[kBatch];
 };
 
-// The sums over rows of g = dy gamma and of g (x - mean); several rows at once hide the latency of each other's sums.
-template <int rows, class Item, class T>
-NN_INLINE void sum_rows(const Item* x, const Item* dy, const Item* gamma, int64_t columns, int first, RowGradients<T>& m) {
-  Vec<T> sums[rows], products[rows], mean[rows];
-  NN_UNROLL(4)
-  for (int r = 0; r < rows; ++r) {
-    sums[r] = products[r] = Vec<T>::zero();
-    mean[r] = splat(m.mean[first + r]);
-  }
-  for_vectors<T>(columns, [&](int64_t j, int n, auto flag) __attribute__((always_inline)) {
+// The sums over a row of g = dy gamma and of g (x - mean).
+template <class Item, class T>
+NN_INLINE void sum_row(const Item* x, const Item* dy, const Item* gamma, int64_t columns, int r, RowGradients<T>& m) {
+  const Vec<T> mean = splat(m.mean[r]);
+  RowSum<T> sums, products;
+  for_row<T>(columns, [&](int64_t j, int n, int k, auto flag) __attribute__((always_inline)) {
     constexpr bool kFull = decltype(flag)::kFull;
-    const Vec<T> scale = load_lanes<kFull>(gamma + j, n);
-    NN_UNROLL(4)
-    for (int r = 0; r < rows; ++r) {
-      // Beyond the tail g is zero, which silences the rest; x - mean is finite there.
-      const Vec<T> g = load_lanes<kFull>(dy + r * columns + j, n) * scale;
-      Vec<T> d = load_lanes<kFull>(x + r * columns + j, n) - mean[r];
-      if constexpr (!kFull) d = select<T>(first_lanes<T>(n), d, Vec<T>::zero());
-      sums[r] += g;
-      products[r] = fma(g, d, products[r]);
-    }
+    // Beyond the tail g is zero, which silences the rest; x - mean is finite there.
+    const Vec<T> g = load_lanes<kFull>(dy + j, n) * load_lanes<kFull>(gamma + j, n);
+    Vec<T> d = load_lanes<kFull>(x + j, n) - mean;
+    if constexpr (!kFull) d = select<T>(first_lanes<T>(n), d, Vec<T>::zero());
+    sums.v[k] += g;
+    products.v[k] = fma(g, d, products.v[k]);
   });
-  NN_UNROLL(4)
-  for (int r = 0; r < rows; ++r) {
-    store(m.sums.lanes[first + r], sums[r]);
-    store(m.products.lanes[first + r], products[r]);
-  }
+  store(m.sums.lanes[r], sums.total());
+  store(m.products.lanes[r], products.total());
 }
 
 // What the forward pass wrote where it cut the norm.
@@ -122,9 +138,7 @@ void layer_norm_grad_block(const LayerNormState& s, int64_t chunk, const StepArg
       m.mean[r] = s.centered ? to_number(static_cast<const Item*>(args.in[kMean])[i + r]) : T(0);
       m.rstd[r] = to_number(static_cast<const Item*>(args.in[s.centered ? kRstd : kMean])[i + r]);
     }
-    for_batch<Item>(rows, [&](int r, auto tag) __attribute__((always_inline)) {
-      sum_rows<decltype(tag)::kRows>(x + r * columns, dy + r * columns, gamma, columns, r, m);
-    });
+    for (int r = 0; r < rows; ++r) sum_row(x + r * columns, dy + r * columns, gamma, columns, r, m);
     finish_sums<Item>(s, rows, m);
     for_batch<Item>(rows, [&](int r, auto tag) __attribute__((always_inline)) {
       write_rows<decltype(tag)::kRows>(s, x + r * columns, dy + r * columns, gamma, r, m, dx + r * columns, dgamma, dbeta);
