@@ -188,8 +188,8 @@ Approach approach_images(const KernelGradPlan& plan, const GradPiece<T>& piece, 
   const int64_t count = smaller((row_end - row) * g.rows.stride, g.batch * g.rows.in - first);
   const int64_t bytes = count * line * kSize, lines = bytes / Approach::kLine;
   if (count <= 0 || lines > Approach::kMostLines) return {};
-  return {reinterpret_cast<const char*>(piece.x + first * line), Approach::kLine, Approach::kLine, 0, 0, lines, 1, 0, 0, lines,
-          ceil_div(lines, count_tiles(piece, false))};
+  const int64_t share = larger(ceil_div(lines, count_tiles(piece, false)), 1) * Approach::kLine, shares = ceil_div(bytes, share);
+  return {reinterpret_cast<const char*>(piece.x + first * line), share, share, 0, 0, shares, 1, 0, 0, shares, 1};
 }
 
 // The columns of dy that belong to the output rows [row, row_end), where strips of them are copied.
