@@ -1,6 +1,6 @@
 """Fractions of the machine's peak that the kernels reach, with one and with two threads: one table.
 
-    python bench/fractions.py --build BUILD [--isa avx512,avx2] [--threads 1,2] [--only PART-OF-LABEL] [--quick]
+    python bench/peak_fractions.py --build BUILD [--isa avx512,avx2] [--threads 1,2] [--only PART-OF-LABEL] [--quick]
 
 BUILD is a build with microbenchmarks. Each row names cases of one of them; where it names several, they run one after another (a forward step and its
 gradients), and the fraction is that of their flops in their time. The peak is that of all threads' multiply-add units, measured beside every window.
