@@ -3,7 +3,8 @@
     python bench/peak_fractions.py --build BUILD [--isa avx512,avx2] [--threads 1,2] [--only PART-OF-LABEL] [--quick]
 
 BUILD is a build with microbenchmarks. Each row names cases of one of them; where it names several, they run one after another (a forward step and its
-gradients), and the fraction is that of their flops in their time. The peak is that of all threads' multiply-add units, measured beside every window.
+gradients), and the fraction is that of their flops in their time. The peak is that of all threads' multiply-add units: the best of the calibrator's windows, which
+lie between those of the cases (a single one may meet another process).
 Winograd's flops are counted as those of the direct sum.
 """
 
@@ -81,10 +82,10 @@ def run(build: pathlib.Path, benchmark: str, case: str, isa: str, threads: str, 
     return found
 
 
-def fraction(label: str, results: list[dict]) -> float:
+def fraction(label: str, results: list[dict], peak: float) -> float:
     """Of the peak: all flops in all the time."""
-    most = sum(r["best_us"] * r["peak_gflops"] for r in results)
-    return sum(r["best_us"] * r["gflops"] for r in results) / most / TIMES_THE_PEAK.get(label.split()[0], 1)
+    flops = sum(r["best_us"] * r["gflops"] for r in results)
+    return flops / sum(r["best_us"] for r in results) / peak / TIMES_THE_PEAK.get(label.split()[0], 1)
 
 
 def main() -> None:
@@ -98,11 +99,12 @@ def main() -> None:
     more = ["--quick"] if options.quick else []
     sets = [isa for isa in options.isa.split(",") if runs_here(options.build, isa)]
     columns = [(isa, int(count)) for isa in sets for count in options.threads.split(",")]
+    rows = {label: cases for label, cases in ROWS.items() if options.only in label}
+    runs = {label: {isa: [run(options.build, *case, isa, options.threads, more) for case in cases] for isa in sets} for label, cases in rows.items()}
+    peaks = {(isa, n): max(result[n]["peak_gflops"] for found in runs.values() for result in found[isa]) for isa, n in columns}
     print("| kernel | " + " | ".join(f"{isa}, {n} thread{'s' * (n > 1)}" for isa, n in columns) + " |\n|---|" + "---|" * len(columns))
-    for label, cases in ROWS.items():
-        if options.only in label:
-            runs = {isa: [run(options.build, *case, isa, options.threads, more) for case in cases] for isa in sets}
-            print(f"| {label} | " + " | ".join(f"{fraction(label, [r[n] for r in runs[isa]]):.0%}" for isa, n in columns) + " |", flush=True)
+    for label, found in runs.items():
+        print(f"| {label} | " + " | ".join(f"{fraction(label, [r[n] for r in found[isa]], peaks[isa, n]):.0%}" for isa, n in columns) + " |")
 
 
 if __name__ == "__main__":
