@@ -62,7 +62,8 @@ __attribute__((noinline)) T weigh(T* scores, int64_t keys, bool first, T* larges
 
 // Lets one block of targets look at the keys in `work`.
 template <class T>
-void look(const AttentionPlan& plan, const StepArgs& args, const RowBlock<T>& block, const Work<T>& work, int64_t first_key, int64_t keys) {
+void look(const AttentionPlan& plan, const StepArgs& args, const RowBlock<T>& block, const Work<T>& work, int64_t first_key, int64_t keys,
+          Ahead<T>* ahead) {
   constexpr int kLanes = Vec<T>::kLanes;
   const bool first = first_key == 0, last = first_key + keys >= block.end_key;
   const int64_t row0 = block.batch * plan.targets + block.first, q_step = plan.heads * plan.size, y_step = plan.heads * plan.value_size;
@@ -78,6 +79,7 @@ void look(const AttentionPlan& plan, const StepArgs& args, const RowBlock<T>& bl
   for (int64_t i = 0; i < block.rows; ++i) {
     T* scores = work.scores + i * plan.score_ld;
     finish_scores(plan, block, i, first_key, keys, scores);
+    ahead->advance();
     const T shrink = weigh(scores, keys, first, largest + i, total + i);
     if (first) continue;
     for (int64_t j = 0; j < plan.value_size; j += kLanes) {
@@ -95,6 +97,37 @@ void look(const AttentionPlan& plan, const StepArgs& args, const RowBlock<T>& bl
   }
 }
 
+// Keys and values of `key_head`, counted over the batch.
+template <class T>
+NN_INLINE const T* find_keys(const AttentionPlan& plan, const T* keys, int64_t pair, int64_t size) {
+  return keys + (pair / plan.key_heads * plan.sources * plan.key_heads + pair % plan.key_heads) * size;
+}
+
+// Looks ahead to the keys that follow those of `chunk` from `key` on.
+template <class T>
+void aim_at_keys(const AttentionPlan& plan, const StepArgs& args, int64_t chunk, int64_t key, int64_t rows, Ahead<T>* ahead) {
+  const int64_t next = key + plan.key_rows, pair = chunk / plan.parts, k_step = plan.key_heads * plan.size, v_step = plan.key_heads * plan.value_size;
+  const int64_t next_pair = next < plan.sources ? pair : pair + 1, first = next < plan.sources ? next : 0;
+  ahead->keep(0, 0);
+  if (next_pair >= plan.batch * plan.key_heads) return;
+  const int64_t keys = smaller(plan.sources - first, plan.key_rows), each = ceil_div(keys, rows < 1 ? 1 : rows);
+  ahead->read(find_keys(plan, static_cast<const T*>(args.in[1]), next_pair, plan.size) + first * k_step, k_step, plan.size, keys, each);
+  ahead->read(find_keys(plan, static_cast<const T*>(args.in[2]), next_pair, plan.value_size) + first * v_step, v_step, plan.value_size, keys, each);
+}
+
+// And to the queries of the block after `index`, and to where the results of this one go.
+template <class T>
+void aim_at_queries(const AttentionPlan& plan, const StepArgs& args, int64_t pair, int64_t index, Ahead<T>* ahead) {
+  const int64_t blocks = plan.group * plan.query_blocks, q_step = plan.heads * plan.size, y_step = plan.heads * plan.value_size;
+  ahead->keep(ahead->num_reads < 2 ? 0 : 2, 0);
+  const RowPlace here = find_place(plan, pair, index);
+  ahead->write(static_cast<const T*>(args.out[0]) + here.row * y_step + here.head * plan.value_size, y_step, plan.value_size, here.rows, 1);
+  const int64_t next_pair = pair + (index + 1) / blocks;
+  if (next_pair >= plan.batch * plan.key_heads) return;
+  const RowPlace next = find_place(plan, next_pair, (index + 1) % blocks);
+  ahead->read(static_cast<const T*>(args.in[0]) + next.row * q_step + next.head * plan.size, q_step, plan.size, next.rows, 1);
+}
+
 template <class T>
 void run_attention(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const AttentionPlan& plan = *static_cast<const AttentionPlan*>(state);
@@ -104,14 +137,17 @@ void run_attention(const void* state, int, int64_t begin, int64_t end, const Ste
     const int64_t pair = chunk / plan.parts, part = chunk % plan.parts, batch = pair / plan.key_heads, key_head = pair % plan.key_heads;
     const T* k = static_cast<const T*>(args.in[1]) + batch * plan.sources * k_step + key_head * plan.size;
     const T* v = static_cast<const T*>(args.in[2]) + batch * plan.sources * v_step + key_head * plan.value_size;
+    Ahead<T> ahead;
     for (int64_t key = 0; key < plan.sources; key += plan.key_rows) {
+      aim_at_keys(plan, args, chunk, key, blocks / plan.parts * plan.query_rows, &ahead);
       const int64_t keys = smaller(plan.sources - key, plan.key_rows);
       pack_keys(k + key * k_step, k_step, keys, plan.size, work.keys);
       pack_rows(v + key * v_step, v_step, work.values, plan.value_ld, plan.value_size, keys);
       for (int64_t i = blocks * part / plan.parts; i < blocks * (part + 1) / plan.parts; ++i) {
         const RowBlock<T> block = find_rows<T>(plan, args, batch, key_head, i);
-        for_looking_rows(plan, block, key, keys, kTriangleRows,
-                         [&](const RowBlock<T>& rows, int64_t seen) __attribute__((always_inline)) { look(plan, args, rows, work, key, seen); });
+        aim_at_queries(plan, args, pair, i, &ahead);
+        for_looking_rows(plan, block, key, keys, kTriangleRows, [&](const RowBlock<T>& rows, int64_t seen)
+                                                                    __attribute__((always_inline)) { look(plan, args, rows, work, key, seen, &ahead); });
       }
     }
   }

@@ -70,7 +70,8 @@ __attribute__((noinline)) void weigh(const AttentionPlan& plan, const RowBlock<T
 
 // Adds what one block of targets gives to the keys and values in `work`, and what these give to its queries.
 template <class T>
-void look_back(const AttentionPlan& plan, const StepArgs& args, const RowBlock<T>& block, const GradWork<T>& work, int64_t first_key, int64_t keys) {
+void look_back(const AttentionPlan& plan, const StepArgs& args, const RowBlock<T>& block, const GradWork<T>& work, int64_t first_key, int64_t keys,
+               Ahead<T>* ahead) {
   constexpr int kLanes = Vec<T>::kLanes;
   using P = attention::Product<T>;
   const int64_t row0 = block.batch * plan.targets + block.first, q_step = plan.heads * plan.size, y_step = plan.heads * plan.value_size;
@@ -91,6 +92,7 @@ void look_back(const AttentionPlan& plan, const StepArgs& args, const RowBlock<T
   for (int64_t i = 0; i < rows; ++i) {
     T* weights = work.weights + i * plan.score_ld;
     finish_scores(plan, block, i, first_key, keys, weights);
+    ahead->advance();
     weigh(plan, block, i, first_key, keys, largest[i], total[i], dot(y + i * y_step, dy + i * y_step, plan.value_size), weights,
           work.dscores + i * plan.score_ld);
   }
@@ -122,6 +124,43 @@ void write_rows(const T* sums, int64_t ld, T factor, int64_t rows, int64_t size,
   }
 }
 
+// Where the first row of a key head lies, counted over the batch.
+NN_INLINE int64_t key_row(const AttentionPlan& plan, int64_t pair, int64_t key, int64_t size) {
+  return ((pair / plan.key_heads * plan.sources + key) * plan.key_heads + pair % plan.key_heads) * size;
+}
+
+// Looks ahead to the keys after those of a chunk from `key` on, and to where the gradients of these go.
+template <class T>
+void aim_at_keys(const AttentionPlan& plan, const StepArgs& args, int64_t pair, int64_t key, Ahead<T>* ahead) {
+  const int64_t sizes[2] = {plan.size, plan.value_size}, targets = plan.group * plan.targets, rows = targets < 1 ? 1 : targets;
+  const int64_t keys = smaller(plan.sources - key, plan.key_rows), next_key = key + keys < plan.sources ? key + keys : 0;
+  const int64_t next_pair = next_key ? pair : pair + 1, next_keys = smaller(plan.sources - next_key, plan.key_rows);
+  ahead->keep(0, 0);
+  for (int i = 0; i < 2; ++i) {
+    const int64_t size = sizes[i], step = plan.key_heads * size;
+    ahead->write(static_cast<const T*>(args.out[1 + i]) + key_row(plan, pair, key, size), step, size, keys, ceil_div(keys, rows));
+    if (next_pair >= plan.batch * plan.key_heads) continue;
+    ahead->read(static_cast<const T*>(args.in[1 + i]) + key_row(plan, next_pair, next_key, size), step, size, next_keys, ceil_div(next_keys, rows));
+  }
+}
+
+// And to what the block after `index` reads of its targets, and where the gradient of this one's queries goes.
+template <class T>
+void aim_at_queries(const AttentionPlan& plan, const StepArgs& args, int64_t pair, int64_t index, Ahead<T>* ahead) {
+  const int64_t blocks = plan.group * plan.query_blocks, q_step = plan.heads * plan.size, y_step = plan.heads * plan.value_size;
+  const bool last = pair + 1 >= plan.batch * plan.key_heads;
+  ahead->keep(ahead->num_reads < 2 ? 0 : 2, 2);
+  const RowPlace here = find_place(plan, pair, index);
+  ahead->write(static_cast<const T*>(args.out[0]) + here.row * q_step + here.head * plan.size, q_step, plan.size, here.rows, 1);
+  if (last && index + 1 >= blocks) return;
+  const RowPlace next = find_place(plan, pair + (index + 1) / blocks, (index + 1) % blocks);
+  ahead->read(static_cast<const T*>(args.in[0]) + next.row * q_step + next.head * plan.size, q_step, plan.size, next.rows, 1);
+  const int inputs[2] = {3, 6};
+  for (const int input : inputs) {
+    ahead->read(static_cast<const T*>(args.in[input]) + next.row * y_step + next.head * plan.value_size, y_step, plan.value_size, next.rows, 1);
+  }
+}
+
 template <class T>
 void run_attention_grad(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const AttentionPlan& plan = *static_cast<const AttentionPlan*>(state);
@@ -130,7 +169,9 @@ void run_attention_grad(const void* state, int, int64_t begin, int64_t end, cons
   for (int64_t chunk = begin; chunk < end; ++chunk) {
     const int64_t batch = chunk / plan.key_heads, key_head = chunk % plan.key_heads;
     const int64_t k_at = batch * plan.sources * k_step + key_head * plan.size, v_at = batch * plan.sources * v_step + key_head * plan.value_size;
+    Ahead<T> ahead;
     for (int64_t key = 0; key < plan.sources; key += plan.key_rows) {
+      aim_at_keys(plan, args, chunk, key, &ahead);
       const int64_t keys = smaller(plan.sources - key, plan.key_rows);
       const T* k = static_cast<const T*>(args.in[1]) + k_at + key * k_step;
       pack_keys(k, k_step, keys, plan.size, work.keys_t);
@@ -139,8 +180,10 @@ void run_attention_grad(const void* state, int, int64_t begin, int64_t end, cons
       __builtin_memset(work.dkeys, 0, static_cast<size_t>(plan.key_rows * (plan.size_ld + plan.value_ld)) * sizeof(T));
       for (int64_t i = 0; i < blocks; ++i) {
         const RowBlock<T> block = find_rows<T>(plan, args, batch, key_head, i);
-        for_looking_rows(plan, block, key, keys, kTriangleRows, [&](const RowBlock<T>& rows, int64_t seen)
-                                                                    __attribute__((always_inline)) { look_back(plan, args, rows, work, key, seen); });
+        aim_at_queries(plan, args, chunk, i, &ahead);
+        for_looking_rows(plan, block, key, keys, kTriangleRows,
+                         [&](const RowBlock<T>& rows, int64_t seen)
+                             __attribute__((always_inline)) { look_back(plan, args, rows, work, key, seen, &ahead); });
       }
       // Queries were multiplied by log2(e).
       write_rows(work.dkeys, plan.size_ld, T(0.69314718055994531), keys, plan.size, static_cast<T*>(args.out[1]) + k_at + key * k_step, k_step);

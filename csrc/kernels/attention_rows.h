@@ -39,6 +39,55 @@ struct RowBlock {
   bool triangle;         // because every row ends at its own key
 };
 
+// Rows that will be read or written soon, asked for a few at a time while products keep the multipliers busy: the rows of one head lie in pieces
+// too far apart for the hardware to see the next one coming.
+template <class T>
+struct Ahead {
+  struct Rows {
+    const T* at;
+    int64_t step, size, left;
+    int64_t each;  // so many at a time
+  };
+  static constexpr int kMost = 5;
+  Rows reads[kMost], writes[3];
+  int num_reads = 0, num_writes = 0;
+
+  NN_ALWAYS void read(const T* at, int64_t step, int64_t size, int64_t rows, int64_t each) { reads[num_reads++] = {at, step, size, rows, each}; }
+  NN_ALWAYS void write(const T* at, int64_t step, int64_t size, int64_t rows, int64_t each) { writes[num_writes++] = {at, step, size, rows, each}; }
+  // Forgets all but the first rows that were named.
+  NN_ALWAYS void keep(int first_reads, int first_writes) {
+    num_reads = first_reads;
+    num_writes = first_writes;
+  }
+  void advance() {
+    constexpr int64_t kLine = 64 / sizeof(T);
+    for (int i = 0; i < num_reads; ++i) {
+      Rows& rows = reads[i];
+      for (int64_t n = smaller(rows.each, rows.left); n > 0; --n, --rows.left, rows.at += rows.step) {
+        for (int64_t j = 0; j < rows.size; j += kLine) prefetch_l2(rows.at + j);
+      }
+    }
+    for (int i = 0; i < num_writes; ++i) {
+      Rows& rows = writes[i];
+      for (int64_t n = smaller(rows.each, rows.left); n > 0; --n, --rows.left, rows.at += rows.step) {
+        for (int64_t j = 0; j < rows.size; j += kLine) prefetch_write(rows.at + j);
+      }
+    }
+  }
+};
+
+// Where the rows of block `index` of key head `pair`, counted over the batch, lie.
+struct RowPlace {
+  int64_t row;  // of [batch * targets]
+  int64_t head, rows;
+};
+
+NN_INLINE RowPlace find_place(const AttentionPlan& plan, int64_t pair, int64_t index) {
+  const int64_t part = index % plan.query_blocks, first = plan.targets * part / plan.query_blocks;
+  return {pair / plan.key_heads * plan.targets + first, pair % plan.key_heads * plan.group + index / plan.query_blocks,
+          plan.targets * (part + 1) / plan.query_blocks - first};
+}
+
 // Whether each row looks at one of the first keys that causality leaves it.
 template <class T>
 bool all_rows_look(const RowBlock<T>& block, int64_t sources) {
