@@ -6,6 +6,7 @@
 // convolution of dy for every phase of the strides, with the kernel turned and transposed.
 #include "kernels/conv2d_few.h"
 #include "kernels/conv2d_finish.h"
+#include "kernels/conv2d_overlap.h"
 #include "kernels/conv2d_plan.h"
 #include "kernels/conv2d_tile.h"
 #include "kernels/depthwise_grouped.h"
@@ -331,7 +332,7 @@ void prepare_conv2d(Prepare& prepare) {
 }
 
 void prepare_input_grad(Prepare& prepare) {
-  if (winograd::prepare_input_grad(prepare) || depthwise::prepare_grouped_input_grad(prepare)) return;
+  if (winograd::prepare_input_grad(prepare) || depthwise::prepare_grouped_input_grad(prepare) || prepare_overlap_input_grad(prepare)) return;
   const DensePlan* plan = plan_conv2d_input_grad(prepare);
   prepare.set_run(plan->dtype == DType::kFloat32 ? run_dense<float, true> : run_dense<double, true>);
 }

@@ -150,6 +150,34 @@ TEST(conv2d_applies_bias_and_activation) {
   }
 }
 
+// Rows of 1 to 9 pixels end in every way there is.
+TEST(conv2d_of_one_channel_with_three_by_three_taps) {
+  for (int64_t width = 1; width <= 9; ++width) {
+    for (int64_t filters : {16, 32, 48, 80}) {
+      ConvCase p;
+      p.n = 2;
+      p.h = 4;
+      p.w = width + 2;
+      p.c = 1;
+      p.k = filters;
+      p.kh = p.kw = 3;
+      p.sh = p.dh = p.dw = p.groups = 1;
+      p.sw = width % 3 == 0 ? 2 : 1;
+      for (int64_t& side : p.padding) side = width % 2;
+      const Buffer x = random_buffer(p.x(), width), w = random_buffer(p.kernel(), filters), bias = random_buffer(make_spec({p.k}), 3);
+      const Expected sums = expected_forward(p, x, w);
+      expect_close(p, "conv2d", run_every_way("conv2d", {x, w}, {p.y()}, p.attributes())[0], sums);
+      Attributes attributes = p.attributes();
+      attributes["bias"] = int64_t{1};
+      attributes["activation"] = std::string("relu");
+      const Buffer y = run_every_way("conv2d", {x, w, bias}, {p.y()}, attributes)[0];
+      for (int64_t j = 0; j < y.size(); ++j) {
+        EXPECT_NEAR(value_at(y, j), std::fmax(sums.value[j] + value_at(bias, j % p.k), 0.0), 1e-6 * (sums.magnitude[j] + 1));
+      }
+    }
+  }
+}
+
 // A tap in the padding takes no part: only pixels that meet the infinite weight become NaN or infinite. And relu passes NaN on.
 TEST(conv2d_never_multiplies_padding) {
   const ConvCase p = {1, 3, 3, 1, 16, 3, 3, 1, 1, 1, 1, 1, {1, 1, 1, 1}};
@@ -191,13 +219,59 @@ TEST(conv2d_with_few_filters_in_bands) {
   }
 }
 
+// Input gradients with strides to few channels are sums of overlapping patches: several bands and chunks, patches cut at every edge, strides that
+// leave gaps or differ between axes, dilated rows.
+TEST(conv2d_input_grad_adds_overlapping_patches) {
+  Chooser choose(17);
+  const ConvCase sizes[] = {{2, 56, 60, 1, 64, 5, 5, 2, 2, 1, 1, 1, {1, 2, 1, 2}}, {1, 130, 66, 3, 40, 4, 4, 2, 2, 1, 1, 1, {1, 1, 1, 1}},
+                            {5, 28, 28, 8, 96, 4, 4, 2, 2, 1, 1, 1, {1, 1, 1, 1}}, {1, 1, 900, 2, 64, 1, 8, 1, 4, 1, 1, 1, {0, 0, 2, 2}}};
+  std::vector<ConvCase> cases(std::begin(sizes), std::end(sizes));
+  for (int i = 0; i < 60; ++i) {
+    ConvCase p = random_case(choose);
+    p.groups = p.dw = 1;
+    p.dtype = DType::kFloat32;
+    p.c = choose.between(1, 8);
+    p.k = choose.of({8, 9, 16, 50, 70});
+    p.sh = choose.between(1, 4);
+    p.sw = choose.between(p.sh == 1 ? 2 : 1, 4);
+    cases.push_back(p);
+  }
+  for (const ConvCase& p : cases) {
+    const Buffer w = random_buffer(p.kernel(), 2), dy = random_buffer(p.y(), 3);
+    const Buffer dx = run_every_way("conv2d_input_grad", {dy, w}, {p.x()}, p.attributes())[0];
+    expect_close(p, "conv2d_input_grad", dx, expected_input_grad(p, dy, w));
+    ConvCase one = p;
+    one.n = 1;
+    for (int64_t n = 0; n < p.n; ++n) {
+      EXPECT(image_of(dx, n).same_bytes(run_kernel("conv2d_input_grad", {image_of(dy, n), w}, {one.x()}, one.attributes())[0]));
+    }
+  }
+}
+
+// An infinite pixel of dy reaches its own patch only, and a weight that is not a number the pixels of its tap.
+TEST(conv2d_input_grad_of_patches_keeps_infinities_apart) {
+  const ConvCase p = {1, 16, 16, 1, 16, 4, 4, 2, 2, 1, 1, 1, {1, 1, 1, 1}};
+  const Buffer w = random_buffer(p.kernel(), 2, 0.5, 1.0), dy = random_buffer(p.y(), 3, 0.5, 1.0);
+  dy.at<float>((3 * 8 + 5) * 16) = INFINITY;
+  const Buffer dx = run_every_way("conv2d_input_grad", {dy, w}, {p.x()}, p.attributes())[0];
+  for (int64_t h = 0; h < 16; ++h) {
+    for (int64_t c = 0; c < 16; ++c) EXPECT_EQ(std::isfinite(dx.at<float>(h * 16 + c)), h < 5 || h > 8 || c < 9 || c > 12);
+  }
+  dy.at<float>((3 * 8 + 5) * 16) = 0.0f;
+  w.at<float>(0) = NAN;
+  const Buffer reached = run_every_way("conv2d_input_grad", {dy, w}, {p.x()}, p.attributes())[0];
+  for (int64_t h = 0; h < 16; ++h) {
+    for (int64_t c = 0; c < 16; ++c) EXPECT_EQ(std::isnan(reached.at<float>(h * 16 + c)), h % 2 == 1 && c % 2 == 1 && h < 15 && c < 15);
+  }
+}
+
 // Small groups with as many filters as channels are computed as depthwise convolutions that add up channels.
 TEST(conv2d_of_small_groups) {
   Chooser choose(11);
   for (int i = 0; i < 80; ++i) {
     ConvCase p = random_case(choose);
     if (choose.between(0, 1)) {
-      p.kh = p.kw = 3;
+
       p.dh = p.dw = 1;
       p.sh = p.sw = choose.between(1, 2);
     }
