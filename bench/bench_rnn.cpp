@@ -62,7 +62,8 @@ void add(std::vector<Case>* list, const std::string& cell, int64_t gates, const 
 
 std::vector<Case> cases() {
   std::vector<Case> list;
-  for (const Size& size : {Size{32, 100, 64, 64}, Size{16, 100, 64, 64}, Size{32, 100, 128, 128}, Size{64, 50, 256, 256}, Size{32, 50, 128, 100}}) {
+  for (const Size& size : {Size{32, 100, 64, 64}, Size{16, 100, 64, 64}, Size{32, 100, 128, 128}, Size{64, 50, 256, 256}, Size{32, 50, 128, 100},
+                           Size{128, 120, 64, 64}, Size{32, 200, 128, 64}}) {
     add(&list, "lstm", 4, size);
     add(&list, "gru", 3, size);
   }
