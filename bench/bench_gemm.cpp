@@ -45,7 +45,7 @@ std::vector<Case> cases() {
     list.push_back(packed_product("square " + std::to_string(n) + " packed", n, n, n));
   }
   list.push_back(product("square 500", 500, 500, 500));
-  const int64_t dense[][3] = {{32, 784, 512}, {128, 784, 512}, {128, 512, 512}, {128, 512, 10}};
+  const int64_t dense[][3] = {{32, 784, 512}, {128, 784, 512}, {128, 512, 512}, {128, 512, 10}, {32, 512, 10}};
   for (const auto& d : dense) {
     const std::string name = std::to_string(d[0]) + "x" + std::to_string(d[1]) + "x" + std::to_string(d[2]);
     list.push_back(product(name + " forward", d[0], d[1], d[2]));

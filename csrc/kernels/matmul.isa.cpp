@@ -3,6 +3,7 @@
 #include "kernels/float_items.h"
 #include "kernels/gemm_product.h"
 #include "kernels/matmul_bfloat16.h"
+#include "kernels/matmul_narrow.h"
 
 namespace nnlite::NN_ISA {
 namespace {
@@ -23,8 +24,13 @@ void add_phases(Prepare& prepare, const MatmulPlan& plan) {
 
 template <class T>
 void prepare_float(Prepare& prepare) {
+  MatmulPlan product = {};
+  plan_matmul(prepare, kNarrow, &product);
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (is_narrow(product)) return prepare_narrow(prepare, product);
+  }
   MatmulPlan* plan = static_cast<MatmulPlan*>(prepare.new_state(sizeof(MatmulPlan)));
-  plan_matmul(prepare, kNarrow, plan);
+  *plan = product;
   prepare.set_cost(plan->cost);
   prepare.set_run(run_matmul<T>);
   prepare.need_scratch(scratch_bytes<T>(*plan));

@@ -108,6 +108,20 @@ TEST(matmul_long_k_and_copied_b) {
   expect_exact<float>({512, 300, 20, true});
 }
 
+// Columns that fill no vector: their tiles compute the transpose.
+TEST(matmul_few_columns) {
+  for (int64_t m : {32, 47, 130}) {
+    for (int64_t n : {2, 8, 10, 12, 13}) {
+      expect_exact_all_layouts<float>(m, 33, n);
+      expect_exact_all_layouts<float>(m, 270, n);
+    }
+  }
+  for (auto order : {test::Order::kBackwards, test::Order::kTeam}) {
+    expect_exact<float>({1000, 500, 10}, order);
+    expect_exact<float>({1001, 200, 10, true}, order);
+  }
+}
+
 // Products whose A is copied, because its rows collide in the cache, and whose B is packed by a first phase.
 TEST(matmul_copied_a_and_packing_phase) {
   for (auto order : {test::Order::kBackwards, test::Order::kTeam}) {
@@ -260,7 +274,7 @@ TEST(matmul_pack_layout) {
 }
 
 TEST(matmul_bias_and_activation) {
-  for (const Product& p : {Product{33, 20, 70}, Product{9, 1000, 21}, Product{40, 12, 1}, Product{40, 12, 1, true}, Product{1, 12, 40, false, true}}) {
+  for (const Product& p : {Product{33, 20, 70}, Product{9, 1000, 21}, Product{50, 140, 10}, Product{40, 12, 1}, Product{40, 12, 1, true}, Product{1, 12, 40, false, true}}) {
     const Buffer a = operand<float>(p.m, p.k, p.transpose_a, 1), b = operand<float>(p.k, p.n, p.transpose_b, 2), bias = random_buffer({p.n}, 3);
     for (Isa isa : test::runnable_isas()) {
       const Buffer sum = oracle<float>(isa, p, a, b, &bias);
@@ -308,12 +322,13 @@ TEST(matmul_nan_and_inf_stay_where_they_belong) {
   const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
   for (int64_t n : {5, 16, 19, 64, 67}) {
     for (int64_t m : {3, 100}) {
-      Buffer a = random_buffer({m, 17}, 1), b = random_buffer({17, n}, 2);
-      a.at<float>(2 * 17 + 16) = nan;
+      constexpr int64_t k = 34;
+      Buffer a = random_buffer({m, k}, 1), b = random_buffer({k, n}, 2);
+      a.at<float>(2 * k + 16) = nan;
       b.at<float>(16 * n + 4) = inf;
       for (Isa isa : test::runnable_isas()) {
         const Buffer c = test::run_kernel("matmul", {a, b}, {make_spec({m, n})}, {{"activation", std::string("relu")}}, isa)[0];
-        const Buffer packed = test::run_kernel("matmul_pack", {b}, {make_spec({packed_elements(17, n)})}, {}, isa)[0];
+        const Buffer packed = test::run_kernel("matmul_pack", {b}, {make_spec({packed_elements(k, n)})}, {}, isa)[0];
         const Buffer again = test::run_kernel("matmul", {a, packed}, {make_spec({m, n})}, {{"packed", int64_t{1}}, {"n", n}}, isa)[0];
         for (int64_t i = 0; i < m; ++i) {
           for (int64_t j = 0; j < n; ++j) {
