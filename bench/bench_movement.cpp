@@ -70,6 +70,7 @@ std::vector<Case> cases() {
                 {{"low", Ints{0, 1, 1, 0}}, {"high", Ints{0, 1, 1, 0}}, {"interior", Ints{0, 0, 0, 0}}, {"value", 0.0}}),
       make_case("concatenate channels 32x28x28x(64+32)", "concatenate", {make_spec({32, 28, 28, 64}), make_spec({32, 28, 28, 32})},
                 {make_spec({32, 28, 28, 96})}, {{"axis", int64_t{3}}})};
+  add_rows(list, 30522, 2048, 256);
   add_rows(list, 20000, 6400, 32);
   add_rows(list, 20000, 6400, 128);
   add_rows(list, 1000000, 6400, 64);
