@@ -112,8 +112,14 @@ bool has_nine_taps(const DensePlan& plan, const DenseConv& conv, const Finish& f
 }
 
 void run_nine_tap_rectangle(const DenseConv& conv, const Block& block, int vectors, const float* in, float* out, const Tile<float>& tile) {
-  NineTapRow row = {nullptr, nullptr, block.col_end - block.col_begin, conv.col_in, conv.col_out, conv.tap_row, tile.weights, tile.ldb, tile.bias,
-                    tile.flags};
+  NineTaps taps;
+  const int columns = vectors * Vec<float>::kLanes;
+  for (int j = 0; j < columns; ++j) {
+    for (int t = 0; t < 9; ++t) taps.weights[t][j] = tile.weights[t * tile.ldb + j];
+    taps.bias[j] = tile.flags & kBias ? tile.bias[j] : -0.0f;
+  }
+  taps.floor = tile.flags & kRelu ? 0.0f : -__builtin_inff();
+  NineTapRow row = {&taps, nullptr, nullptr, block.col_end - block.col_begin, conv.col_in, conv.col_out, conv.tap_row};
   for (int64_t n = block.image_begin; n < block.image_end; ++n) {
     for (int64_t h = block.row_begin; h < block.row_end; ++h) {
       row.in = in + n * conv.image_in + h * conv.row_in + block.col_begin * conv.col_in;
@@ -137,7 +143,6 @@ void run_panel(const DensePlan& plan, const DenseConv& conv, const Block& block,
   for (int64_t j = 0; j < columns; j += most_vectors * kLanes) {
     const int vectors = static_cast<int>(smaller((columns - j + kLanes - 1) / kLanes, most_vectors));
     tile.part = static_cast<int>(smaller(columns - j - (vectors - 1) * kLanes, kLanes));
-    tile.bias = bias + j;
     for (int64_t y = 0; y < conv.row_segment_count; ++y) {
       const ConvSegment& row = conv.row_segments[y];
       for (int64_t x = 0; x < conv.col_segment_count; ++x) {
@@ -152,6 +157,7 @@ void run_panel(const DensePlan& plan, const DenseConv& conv, const Block& block,
         tile.tap_col = conv.tap_col;
         tile.tap_row_skip = conv.tap_row - tile.tap_cols * conv.tap_col;
         tile.weight_skip = (conv.taps_cols - tap_cols) * plan.depth * ldb;
+        tile.bias = bias + j;
         tile.weights = weights + j + (row.tap_begin * conv.taps_cols + col.tap_begin) * plan.depth * ldb;
         const int64_t first_tap = row.tap_begin * conv.tap_row + col.tap_begin * conv.tap_col;
         const T* from = in + conv.origin_in + first_tap;
@@ -159,7 +165,12 @@ void run_panel(const DensePlan& plan, const DenseConv& conv, const Block& block,
         if (nine_taps && row.tap_end - row.tap_begin == 3 && tap_cols == 3) {
           run_nine_tap_rectangle(conv, part, vectors, from, to, tile);
         } else {
-          run_rectangle(conv, part, finish, vectors, fresh && j == 0, from, to, &tile);
+          // Rows of nine taps take more vectors at once than tiles may.
+          for (int v = 0; v < vectors; v += kMaxVectors) {
+            run_rectangle(conv, part, finish, static_cast<int>(smaller(vectors - v, kMaxVectors)), fresh && j + v == 0, from, to + v * kLanes, &tile);
+            tile.weights += kMaxVectors * kLanes;
+            tile.bias += kMaxVectors * kLanes;
+          }
         }
       }
     }

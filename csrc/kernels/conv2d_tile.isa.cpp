@@ -1,5 +1,8 @@
 #include "kernels/conv2d_tile.h"
 
+#include "core/integers.h"
+#include "kernels/gemm_tile.h"
+
 namespace nnlite::NN_ISA {
 namespace conv {
 namespace {
@@ -105,59 +108,99 @@ template <class T>
 constexpr TileFunction<T> kTiles[kMaxVectors][kMostRows] = {{run_tile<T, 1, 1>, run_tile<T, 2, 1>}};
 #endif
 
+#if defined(NN_COMPILE_AVX512) || defined(NN_COMPILE_AVX2)
+// Counted in registers of the machine. AVX-512 has enough for the weights of all pixels that pass by; AVX2 reads them anew for every few pixels.
+constexpr int kPiece = Piece<float>::kLanes;
 #if defined(NN_COMPILE_AVX512)
-template <int kPixels, int kVectors>
-NN_INLINE void nine_taps(const NineTapRow& row, const Vec<float> (&weights)[9][kVectors], const Vec<float> (&bias)[kVectors], Vec<float> floor,
-                         const float* in, float* out) {
-  Vec<float> acc[kPixels][kVectors];
+template <int kPieces>
+constexpr int kNineTapPixels = 2;
+
+template <int kPieces>
+struct NineTapWeights {
+  Piece<float> taps[9][kPieces];
+  explicit NN_ALWAYS NineTapWeights(const NineTaps& from) {
+#pragma GCC unroll 9
+    for (int t = 0; t < 9; ++t) {
 #pragma GCC unroll 2
+      for (int j = 0; j < kPieces; ++j) native::load(taps[t][j], from.weights[t] + j * kPiece);
+    }
+  }
+  NN_ALWAYS Piece<float> get(int t, int j) const { return taps[t][j]; }
+};
+NN_INLINE void hold_until(const float*&, Piece<float>) {}
+#else
+template <int kPieces>
+constexpr int kNineTapPixels = 12 / kPieces;
+
+template <int kPieces>
+struct NineTapWeights {
+  const NineTaps& taps;
+  explicit NN_ALWAYS NineTapWeights(const NineTaps& from) : taps(from) {}
+  NN_ALWAYS Piece<float> get(int t, int j) const {
+    Piece<float> w;
+    native::load(w, taps.weights[t] + j * kPiece);
+    return w;
+  }
+};
+// Or the compiler reads pixels of later taps too soon, and registers run out.
+NN_INLINE void hold_until(const float*& pixels, Piece<float> sum) { asm("" : "+r"(pixels) : "x"(sum.r)); }
+#endif
+
+template <int kPixels, int kPieces>
+NN_INLINE void nine_taps(const NineTapRow& row, const NineTapWeights<kPieces>& weights, const float* in, float* out) {
+  Piece<float> acc[kPixels][kPieces];
+#pragma GCC unroll 6
   for (int i = 0; i < kPixels; ++i) {
-#pragma GCC unroll 2
-    for (int j = 0; j < kVectors; ++j) acc[i][j] = Vec<float>::zero();
+#pragma GCC unroll 4
+    for (int j = 0; j < kPieces; ++j) native::splat(acc[i][j], 0.0f);
   }
 #pragma GCC unroll 9
   for (int t = 0; t < 9; ++t) {
-#pragma GCC unroll 2
+#pragma GCC unroll 6
     for (int i = 0; i < kPixels; ++i) {
-      const Vec<float> x = splat(in[i * row.in_step + t / 3 * row.tap_row + t % 3]);
-#pragma GCC unroll 2
-      for (int j = 0; j < kVectors; ++j) acc[i][j] = fma(x, weights[t][j], acc[i][j]);
+      Piece<float> x;
+      native::splat(x, in[i * row.in_step + t / 3 * row.tap_row + t % 3]);
+#pragma GCC unroll 4
+      for (int j = 0; j < kPieces; ++j) acc[i][j] = native::fma(x, weights.get(t, j), acc[i][j]);
     }
+    hold_until(in, acc[kPixels - 1][kPieces - 1]);
   }
-#pragma GCC unroll 2
-  for (int i = 0; i < kPixels; ++i) {
-#pragma GCC unroll 2
-    for (int j = 0; j < kVectors; ++j) store(out + i * row.out_step + j * Vec<float>::kLanes, max(floor, acc[i][j] + bias[j]));
+  const NineTaps& taps = *row.taps;
+  const int64_t out_step = row.out_step;
+  Piece<float> floor, bias;
+  native::splat(floor, taps.floor);
+#pragma GCC unroll 4
+  for (int j = 0; j < kPieces; ++j) {
+    native::load(bias, taps.bias + j * kPiece);
+#pragma GCC unroll 6
+    for (int i = 0; i < kPixels; ++i) acc[i][j] = native::max(floor, native::add(acc[i][j], bias));
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < kPixels; ++i, out += out_step) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kPieces; ++j) native::store(out + j * kPiece, acc[i][j]);
   }
 }
 
-// Without relu the floor is minus infinity; without bias -0 is added: neither changes a bit.
 template <int kVectors>
 void nine_tap_row(const NineTapRow& row) {
-  constexpr int kLanes = Vec<float>::kLanes;
-  Vec<float> weights[9][kVectors], bias[kVectors];
-#pragma GCC unroll 2
-  for (int j = 0; j < kVectors; ++j) {
-    bias[j] = row.flags & kBias ? load(row.bias + j * kLanes) : splat(-0.0f);
-#pragma GCC unroll 9
-    for (int t = 0; t < 9; ++t) weights[t][j] = load(row.weights + t * row.ldb + j * kLanes);
+  constexpr int kPieces = kVectors * Vec<float>::kLanes / kPiece, kPixels = kNineTapPixels<kPieces>;
+  const NineTapWeights<kPieces> weights(*row.taps);
+  // The last tile of a row that is no multiple of tiles computes some pixels again.
+  const int64_t last = row.pixels - kPixels;
+  if (last >= 0) {
+    for (int64_t i = 0;; i = smaller(i + kPixels, last)) {
+      nine_taps<kPixels, kPieces>(row, weights, row.in + i * row.in_step, row.out + i * row.out_step);
+      if (i == last) return;
+    }
   }
-  const Vec<float> floor = splat(row.flags & kRelu ? 0.0f : -__builtin_inff());
-  const float* in = row.in;
-  float* out = row.out;
-  int64_t left = row.pixels;
-  for (; left >= 2; left -= 2) {
-    nine_taps<2, kVectors>(row, weights, bias, floor, in, out);
-    in += 2 * row.in_step;
-    out += 2 * row.out_step;
-  }
-  if (left > 0) nine_taps<1, kVectors>(row, weights, bias, floor, in, out);
+  for (int64_t i = 0; i < row.pixels; ++i) nine_taps<1, kPieces>(row, weights, row.in + i * row.in_step, row.out + i * row.out_step);
 }
 #endif
 
 }  // namespace
 
-#if defined(NN_COMPILE_AVX512)
+#if defined(NN_COMPILE_AVX512) || defined(NN_COMPILE_AVX2)
 void run_nine_tap_row(const NineTapRow& row, int vectors) { vectors == 1 ? nine_tap_row<1>(row) : nine_tap_row<2>(row); }
 #else
 void run_nine_tap_row(const NineTapRow&, int) {}
