@@ -10,6 +10,7 @@ from nnlite.graph.passes.control import join_pads, open_control
 from nnlite.graph.passes.epilogue import fuse_epilogues
 from nnlite.graph.passes.fuse import fuse_elementwise
 from nnlite.graph.passes.image_blocks import block_images
+from nnlite.graph.passes.linear_maps import move_products
 from nnlite.graph.passes.pack import hoist, pack_weights
 from nnlite.graph.passes.pool_epilogue import fuse_pools
 from nnlite.graph.passes.pooling import relu_before_pool_grad
@@ -24,6 +25,7 @@ def optimize(graph: Graph) -> Graph:
     graph = simplify(graph)
     graph = join_pads(graph)
     graph = open_control(graph, _optimize_body)
+    graph = move_products(graph)
     graph = read_before_broadcast(graph)
     graph = relu_before_pool_grad(graph)
     graph = fuse_sum_and_relu(graph)
