@@ -18,7 +18,7 @@ struct ForwardRow {
 
 template <class T>
 NN_INLINE void prefetch_gate(const ForwardRow<T>& row, int64_t j) {
-  prefetch(row.next_x + j);
+  prefetch_l2(row.next_x + j);
 }
 
 template <class T>
@@ -169,6 +169,19 @@ ForwardRow<T> find_row(const RnnPlan& plan, const StepArgs& args, const RnnWork<
   return r;
 }
 
+// Asks for what the next step of the row writes, `delta` steps on.
+template <class T>
+NN_INLINE void prefetch_outputs(const RnnPlan& plan, const ForwardRow<T>& row, int64_t delta) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  const int64_t narrow = delta * plan.units;
+  for (int64_t j = 0; j < plan.units; j += kLanes) {
+    if (row.states) prefetch_l2(row.states + narrow + j);
+    if (row.kept) prefetch_l2(row.kept + narrow + j);
+  }
+  if (!row.gates || row.gates == row.x) return;
+  for (int64_t j = 0; j < plan.gates * plan.units; j += kLanes) prefetch_l2(row.gates + plan.gates * narrow + j);
+}
+
 template <class T>
 void run_chunk(const RnnPlan& plan, const StepArgs& args, const RnnRows& rows, const RnnWork<T>& work) {
   using StepFunction = void (*)(const RnnPlan&, const ForwardRow<T>&);
@@ -183,6 +196,7 @@ void run_chunk(const RnnPlan& plan, const StepArgs& args, const RnnRows& rows, c
     multiply_rows(work.state, plan.state_ld, packed, plan.units, work.sums, plan.gate_ld, rows.count, columns, plan.units, false);
     for (int64_t i = 0; i < rows.count; ++i) {
       const ForwardRow<T> row = find_row(plan, args, work, rows.first, i, time, next);
+      prefetch_outputs(plan, row, next - time);
       if (counts(plan, args, rows.first + i, time)) {
         step(plan, row);
       } else {

@@ -174,8 +174,8 @@ BackwardRow<T> find_row(const RnnPlan& plan, const StepArgs& args, const Backwar
   return r;
 }
 
-// Asks for what the next step of the row reads and writes, `delta` steps on: so many rows lie too far apart for the processor to foresee it. The second
-// cache, as rows multiples of 4 KiB apart push each other out of the first.
+// Asks for what the next step of the row reads and writes, `delta` steps on: so many rows lie too far apart for the processor to foresee it.
+// It goes to the second cache, as rows multiples of 4 KiB apart push each other out of the first.
 template <class T>
 NN_INLINE void prefetch_step(const RnnPlan& plan, const BackwardRow<T>& row, int64_t delta) {
   constexpr int kLanes = Vec<T>::kLanes;
