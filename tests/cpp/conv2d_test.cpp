@@ -271,7 +271,7 @@ TEST(conv2d_of_small_groups) {
   for (int i = 0; i < 80; ++i) {
     ConvCase p = random_case(choose);
     if (choose.between(0, 1)) {
-
+      p.kh = p.kw = 3;
       p.dh = p.dw = 1;
       p.sh = p.sw = choose.between(1, 2);
     }
