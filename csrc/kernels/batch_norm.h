@@ -102,7 +102,7 @@ NN_INLINE void run_phases(const BatchNormState& s, int phase, int64_t begin, int
 }
 
 template <class Item>
-BatchNormState* plan_batch_norm(Prepare& p, const Spec& x, int coefficient_rows, RunFunction run) {
+BatchNormState* plan_batch_norm(Prepare& p, const Spec& x, int coefficient_rows, int arrays, RunFunction run) {
   using T = NumberOf<Item>;
   BatchNormState* s = static_cast<BatchNormState*>(p.new_state(sizeof(BatchNormState)));
   s->channels = x.dim(-1);
@@ -121,7 +121,7 @@ BatchNormState* plan_batch_norm(Prepare& p, const Spec& x, int coefficient_rows,
   s->whole = x.size() * static_cast<int64_t>(sizeof(Item)) <= kChunkBytes;
   const int64_t bytes = x.size() * static_cast<int64_t>(sizeof(Item));
   s->by_rows = kManyForms<Item> && s->columns > 4 * Vec<T>::kLanes && bytes > kBigBytes;
-  s->streams = s->by_rows && streams_results<Item>(s->columns, bytes);
+  s->streams = streams_results<Item>(s->columns, bytes * (arrays - 1));
   p.set_run(run);
   p.need_scratch(static_cast<size_t>((s->blocks * kPartials + coefficient_rows) * s->columns) * sizeof(T));
   s->phase_chunks[0] = ceil_div(s->blocks, s->chunk_blocks);

@@ -185,9 +185,9 @@ void prepare_batch_norm(Prepare& p) {
   check_like(p, p.output(0), x, "y");
   check_channels(p, p.output(1), x, "mean");
   check_channels(p, p.output(2), x, "variance");
-  BatchNormState* s = x.dtype == DType::kFloat32   ? plan_batch_norm<float>(p, x, 3, run_batch_norm<float>)
-                      : x.dtype == DType::kFloat64 ? plan_batch_norm<double>(p, x, 3, run_batch_norm<double>)
-                                                   : plan_batch_norm<uint16_t>(p, x, 3, run_batch_norm<uint16_t>);
+  BatchNormState* s = x.dtype == DType::kFloat32   ? plan_batch_norm<float>(p, x, 3, 2, run_batch_norm<float>)
+                      : x.dtype == DType::kFloat64 ? plan_batch_norm<double>(p, x, 3, 2, run_batch_norm<double>)
+                                                   : plan_batch_norm<uint16_t>(p, x, 3, 2, run_batch_norm<uint16_t>);
   const char* activation = p.get_string("activation", "none");
   const bool relu = strcmp(activation, "relu") == 0;
   if (!relu && strcmp(activation, "none") != 0) p.fail("activation must be 'none' or 'relu', got '%s'", activation);

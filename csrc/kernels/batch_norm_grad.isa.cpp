@@ -194,10 +194,10 @@ void prepare_batch_norm_grad(Prepare& p) {
   }
   switch (x.dtype) {
     case DType::kFloat32:
-      plan_batch_norm<float>(p, x, kCoefficients, masked ? run_batch_norm_grad<true, float> : run_batch_norm_grad<false, float>);
+      plan_batch_norm<float>(p, x, kCoefficients, 3, masked ? run_batch_norm_grad<true, float> : run_batch_norm_grad<false, float>);
       break;
-    case DType::kFloat64: plan_batch_norm<double>(p, x, kCoefficients, run_batch_norm_grad<false, double>); break;
-    default: plan_batch_norm<uint16_t>(p, x, kCoefficients, run_batch_norm_grad<false, uint16_t>);
+    case DType::kFloat64: plan_batch_norm<double>(p, x, kCoefficients, 3, run_batch_norm_grad<false, double>); break;
+    default: plan_batch_norm<uint16_t>(p, x, kCoefficients, 3, run_batch_norm_grad<false, uint16_t>);
   }
   p.need_thread_scratch(static_cast<size_t>(column_elements(x.dim(-1)) * (masked ? kShiftInput - kMeanInput + 1 : 1)) * sizeof(double));
 }
