@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from nnlite import layers, ops
 from nnlite.backends import active
+from nnlite.graph import passes
 from nnlite.graph.function import compile_function
 from nnlite.graph.grad import backprop
+from nnlite.graph.passes import linear_maps
 from nnlite.graph.spec import spec_of_array
 
 pytestmark = pytest.mark.skipif(active().__name__.endswith("numpy"), reason="the numpy backend has no passes")
@@ -119,3 +121,41 @@ def test_a_row_alone_has_the_bits_of_a_row_in_a_batch():
     whole = model.predict(x, batch_size=40, verbose=0)
     for batch in (1, 7):
         np.testing.assert_array_equal(model.predict(x, batch_size=batch, verbose=0), whole)
+
+
+def draw_function():
+    """A function of sums, products and repetitions in random places, with its gradients; and its arguments."""
+    lead = [int(dim) for dim in rng.integers(1, 4, rng.integers(1, 4))]
+    depth, width = (int(dim) for dim in rng.integers(1, 5, 2))
+    ones = [dim if rng.random() < 0.5 else 1 for dim in lead]
+    axes = tuple(axis for axis in range(len(lead)) if rng.random() < 0.5) or (0,)
+    keepdims, (rows, terms, after) = bool(rng.random() < 0.5), (int(n) for n in rng.integers(0, 4, 3))
+
+    def product(x, w):
+        return ops.reshape(ops.matmul(ops.reshape(x, (-1, w.shape[0])), w), (*lead, w.shape[1]))
+
+    def function(x, h, w, back, b, r):
+        y = product([ops.broadcast_to(x, (*lead, depth)), h + x, h, ops.broadcast_to(x, (*lead, depth)) * 2.0][rows], w)
+        y = [y + b, b + y + r, r + (y + ops.reshape(b, (1,) * len(lead) + (width,))), y][terms]
+        y = [ops.gelu(y), y + y, product(product(y, back), w) + y, y][after]
+        total = ops.mean(y, axis=axes, keepdims=keepdims)
+        return [total, *(g for g in backprop([total], [ops.ones_like(total)], [x, h, w, back, b, r]) if g is not None)]
+
+    return function, [numbers(*ones, depth), numbers(*lead, depth), numbers(depth, width), numbers(width, depth), numbers(width), numbers(*lead, width)]
+
+
+def test_random_functions_give_what_they_give_without_the_pass(monkeypatch):
+    for name in ("_LEAST_FLOPS", "_LEAST_COLUMNS", "_LEAST_SUM"):
+        monkeypatch.setattr(linear_maps, name, 0)
+    changed = 0
+    for _ in range(60):
+        function, arrays = draw_function()
+        specs = [spec_of_array(array) for array in arrays]
+        with monkeypatch.context() as without:
+            without.setattr(passes, "move_products", lambda graph: graph)
+            plain = compile_function(function, specs)
+        moved = compile_function(function, specs)
+        changed += moved.runner.graph.dump() != plain.runner.graph.dump()
+        for a, b in zip(moved(arrays), plain(arrays), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10 * max(1, np.abs(np.asarray(b)).max()))
+    assert changed > 30
