@@ -72,15 +72,27 @@ __attribute__((noinline)) void activate(Activation activation, T* c, int64_t ldc
 
 bool activates_later(Activation activation) { return activation == Activation::kSigmoid || activation == Activation::kTanh; }
 
+// The block of B that is copied next: pieces of rows far apart, which no hardware sees coming. Some are asked for with each tile.
+template <class T>
+struct NextBlock {
+  const T* end;  // of a row's piece; the line where it begins has come with the strip before
+  int64_t ld, left, a_tile;
+  NN_ALWAYS void come() {
+    for (int64_t i = smaller(left, a_tile); i > 0; --i, end += ld) prefetch_l2(end);
+    left -= a_tile;
+  }
+};
+
 // Rows of one strip in tiles of nearly equal height.
 template <class T>
-void run_rows(const TileSet<T>& tiles, Tile<T> tile, int64_t rows, int most, Activation activation, int64_t columns) {
+void run_rows(const TileSet<T>& tiles, Tile<T> tile, int64_t rows, int most, Activation activation, int64_t columns, NextBlock<T>* next = nullptr) {
   const int64_t count = (rows + most - 1) / most;
   const int64_t low = rows / count;
   const int64_t high_tiles = rows - low * count;
   const bool finish = activates_later(activation);
   for (int64_t t = 0; t < count; ++t) {
     const int64_t height = low + (t < high_tiles ? 1 : 0);
+    if (next != nullptr) next->come();
     tiles.rows[height](tile);
     if (finish) activate(activation, tile.c, tile.ldc, height, columns);
     tile.a += height * tile.a_row;
@@ -91,9 +103,10 @@ void run_rows(const TileSet<T>& tiles, Tile<T> tile, int64_t rows, int most, Act
 // The same, group by group where A is copied in groups.
 template <class T>
 void run_strip(const TileSet<T>& tiles, Tile<T> tile, int64_t rows, int64_t group_rows, int64_t a_group, int most, Activation activation,
-               int64_t columns) {
+               int64_t columns, NextBlock<T> next) {
+  next.a_tile = ceil_div(next.left, ceil_div(rows, most));
   for (int64_t row = 0; row < rows; row += group_rows, tile.a += a_group, tile.c += group_rows * tile.ldc) {
-    run_rows(tiles, tile, smaller(rows - row, group_rows), most, activation, columns);
+    run_rows(tiles, tile, smaller(rows - row, group_rows), most, activation, columns, &next);
   }
 }
 
@@ -166,6 +179,19 @@ void add_columns(const TileSet<T>& tiles, Tile<T> tile, bool accumulate, T* sums
   tiles.rows[1](tile);
 }
 
+// What is copied after the strip at `column` of the rows [k, k + depth).
+template <class T>
+NextBlock<T> find_next(const MatmulPlan& plan, const Product<T>& product, int64_t column, int64_t k, int64_t depth) {
+  if (!plan.copy_b || plan.b_layout != MatrixB::kRows) return {};
+  column += kStripColumns<T>;
+  if (column >= product.last_column) {
+    column = product.first_column;
+    k += depth;
+  }
+  const int64_t end = smaller(column + kStripColumns<T>, product.last_column) - 1;
+  return {product.b + k * plan.ldb + end, plan.ldb, smaller(plan.k - k, depth), 0};
+}
+
 template <class T>
 void run_product(const MatmulPlan& plan, const Product<T>& product) {
   constexpr int64_t kStrip = kStripColumns<T>;
@@ -196,7 +222,8 @@ void run_product(const MatmulPlan& plan, const Product<T>& product) {
       tile.flags = k > 0 ? kAccumulate : 0;
       if (last) plan_finish(plan, product, column, &tile);
       const int most = conflict && tiles.most > 8 ? 8 : tiles.most;
-      run_strip(tiles, tile, rows, grouped ? kGroupRows : rows, plan.a_copy_ld, most, last ? plan.activation : Activation::kNone, columns);
+      run_strip(tiles, tile, rows, grouped ? kGroupRows : rows, plan.a_copy_ld, most, last ? plan.activation : Activation::kNone, columns,
+                find_next(plan, product, column, k, depth));
       if (product.sums != nullptr && product.first_row == 0) add_columns(tiles, tile, k > 0, product.sums + column);
     }
     k += depth;
