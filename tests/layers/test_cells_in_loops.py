@@ -93,39 +93,36 @@ def test_recurrent_dropout_drops_the_same_units_at_all_steps():
     assert (y[:, 3][dropped] == 1).all() and (y[:, 3][~dropped] == 15).all()
 
 
+class _DenseCell(layers.Layer):
+    """A cell of one layer, which has no `build` of its own."""
+
+    state_size = 4
+
+    def __init__(self, **options):
+        super().__init__()
+        self.dense = layers.Dense(4, **options)
+
+    def call(self, x, states):
+        h = ops.tanh(self.dense(ops.concatenate([x, states[0]], -1)))
+        return h, [h]
+
+
 def test_layers_inside_a_cell_without_build_are_built_and_trained():
-    class Cell(nnlite.Layer):
-        state_size = 4
-
-        def __init__(self):
-            super().__init__()
-            self.inner = layers.Dense(4, name="inner")
-
-        def call(self, inputs, states):
-            state = ops.tanh(self.inner(inputs) + states[0])
-            return state, [state]
-
-    model = nnlite.Sequential([nnlite.Input((6, 3)), layers.RNN(Cell()), layers.Dense(1)])
-    assert [weight.shape for weight in model.weights] == [(3, 4), (4,), (4, 1), (1,)]
+    model = nnlite.Sequential([nnlite.Input((6, 3)), layers.RNN(_DenseCell()), layers.Dense(1)])
+    assert [weight.shape for weight in model.weights] == [(7, 4), (4,), (4, 1), (1,)]
     before = model.get_weights()
     model.compile("sgd", "mse")
     model.fit(np.ones((8, 6, 3), "float32"), np.ones(8, "float32"), verbose=0)
     assert all(not np.array_equal(old, new) for old, new in zip(before, model.get_weights()))
 
 
-class _PenalizedCell(layers.Layer):
-    """A cell that adds a loss in each step, as does the layer in it; it builds itself in its first step."""
-
-    state_size = 4
-
-    def __init__(self):
-        super().__init__()
-        self.dense = layers.Dense(4, activity_regularizer="l2")
+class _PenalizedCell(_DenseCell):
+    """A cell that adds a loss in each step, as does the layer in it."""
 
     def call(self, x, states):
-        h = ops.tanh(self.dense(ops.concatenate([x, states[0]], -1)))
+        h, states = super().call(x, states)
         self.add_loss(0.1 * ops.mean(ops.abs(h)))
-        return h, [h]
+        return h, states
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -135,7 +132,7 @@ def test_losses_of_all_steps_are_added_up(masked):
     x[::3, 4:] = 0.0
     for unroll in (False, True):
         front = [layers.Masking()] if masked else []
-        model = nnlite.Sequential([nnlite.Input((6, 3)), *front, layers.RNN(_PenalizedCell(), unroll=unroll), layers.Dense(1)])
+        model = nnlite.Sequential([nnlite.Input((6, 3)), *front, layers.RNN(_PenalizedCell(activity_regularizer="l2"), unroll=unroll), layers.Dense(1)])
         model.compile("sgd", "mse")
         assert model.losses == [], "building a model leaves no losses"
         model.set_weights([np.linspace(-1, 1, w.size).reshape(w.shape) for w in model.get_weights()])
