@@ -10,22 +10,36 @@ using std::max;
 using std::min;
 using ll = long long;
 
-// Multiply-adds of a chunk of a kernel gradient (about 10 us on one core), the most pixel blocks, and the fewest pixels accumulated in
-// registers before they are added to dw in memory.
-constexpr int64_t kGradWork = 600000;
+// Multiply-adds of a chunk of a kernel gradient (about 10 us on one core, 3 when no sums of pixels must be added up after it), the most pixel blocks,
+// and the fewest pixels accumulated in registers before they are added to dw in memory. From so many panels on they alone are shared while x is
+// small: larger images are better read by whole pixels.
+constexpr int64_t kGradWork = 600000, kGradPanelWork = 200000, kGradPanels = 4;
+constexpr size_t kGradPanelBytes = 1 << 20;
 constexpr int64_t kMostPartials = 32;
 constexpr int64_t kGradBlockPixels = 64;
 // Bytes of x and dy that stay in cache meanwhile, and the fewest output rows of a chunk.
 constexpr int64_t kGradBlockBytes = 256 * 1024;
-constexpr int64_t kGradRows = 8;
+constexpr int64_t kGradRows = 7;
 // Multiply-adds of a chunk of the others (about 5 us on one core), the most chunks, and the fewest rows of a chunk.
 constexpr int64_t kChunkWork = 150000;
 constexpr int64_t kMostChunks = 48;
-constexpr int64_t kChunkRows = 8;
+constexpr int64_t kChunkRows = 7;
 // Images of this size on are fetched before they are needed, results of this size on written past the caches.
 constexpr size_t kFetchedBytes = 4 << 20, kPastCachesBytes = 16 << 20;
 // Bytes of an input gradient for all filters that are finished together.
 constexpr int64_t kBandBytes = 128 * 1024;
+
+// An even number of chunks, so that two threads have equal shares of the few chunks of small maps.
+int64_t count_chunks(int64_t work, int64_t chunk_work, int64_t most) {
+  const int64_t count = work / chunk_work;
+  return count < 2 ? 1 : min((count + 1) / 2 * 2, most);
+}
+
+// Multiply-adds, or as many as take the time of reading and writing the images, which is more with strides.
+int64_t count_work(const ConvGeometry& g, int64_t depth) {
+  const int64_t in = g.rows.in * g.cols.in * g.channels, out = g.rows.out * g.cols.out * g.filters;
+  return g.batch * max(out * depth * g.rows.taps * g.cols.taps, 4 * (in + out));
+}
 
 // Filters are counted by channel: [.., channels, multiplier].
 ConvGeometry read_geometry(const Prepare& prepare, const Spec& x, const Spec& y, const Spec& w) {
@@ -77,7 +91,7 @@ DepthwisePlan* new_plan(Prepare& prepare, const ConvGeometry& g, int64_t convs, 
 
 // Chunks of images, then of rows, then of channels. Narrow bands of rows would read much twice.
 void cut_work(Prepare& prepare, DepthwisePlan* plan, int64_t work, bool whole_channels) {
-  const int64_t wanted = min(max<int64_t>(work / kChunkWork, 1), kMostChunks);
+  const int64_t wanted = count_chunks(work, kChunkWork, kMostChunks);
   plan->image_blocks = min(plan->batch, wanted);
   const int64_t need = ceil_div(wanted, max<int64_t>(plan->image_blocks, 1));
   plan->row_blocks = max<int64_t>(min(plan->convs[0].out_rows / kChunkRows, need), 1);
@@ -137,7 +151,7 @@ DepthwisePlan* plan_forward(Prepare& prepare, const ConvGeometry& g, GroupWeight
   conv->weight_row = g.cols.taps * conv->weight_col;
   meet_memory(prepare, plan);
   place_group_weights(prepare, plan, g, weights);
-  cut_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * plan->map_depth * g.rows.taps * g.cols.taps, false);
+  cut_work(prepare, plan, count_work(g, plan->map_depth), false);
   return plan;
 }
 
@@ -176,7 +190,7 @@ DepthwisePlan* plan_input_grad(Prepare& prepare, const ConvGeometry& g, GroupWei
   plan->band_rows = max<int64_t>(at_once ? plan->convs[0].out_rows : kBandBytes / row_bytes, 1);
   if (plan->multiplier > 1) prepare.need_thread_scratch(plan->band_rows * row_bytes);
   place_group_weights(prepare, plan, g, weights);
-  cut_work(prepare, plan, g.batch * g.rows.out * g.cols.out * g.filters * plan->map_depth * g.rows.taps * g.cols.taps, plan->multiplier > 1);
+  cut_work(prepare, plan, count_work(g, plan->map_depth), plan->multiplier > 1);
   return plan;
 }
 
@@ -214,10 +228,16 @@ DepthwiseGradPlan* plan_kernel_grad(Prepare& prepare, const ConvGeometry& g, boo
   plan->col_segment_count = cut_segments(g.cols, plan->col_segments);
   if (joins) join_edges(plan);
 
-  const int64_t work = g.batch * g.rows.out * g.cols.out * plan->elements, rows = g.batch * g.rows.out;
-  const int64_t wanted = max<int64_t>(min(work / kGradWork, kMostPartials), 1);
-  plan->pixel_blocks = max<int64_t>(min(wanted, rows / kGradRows), 1);
-  plan->panel_blocks = min(plan->panels, ceil_div(wanted, plan->pixel_blocks));
+  const int64_t work = count_work(g, plan->map_depth), rows = g.batch * g.rows.out;
+  const int64_t small = count_chunks(work, kGradPanelWork, kMostPartials);
+  const int64_t wanted = max(min<int64_t>(small, 2), count_chunks(work, kGradWork, kMostPartials));
+  if (plan->panels >= kGradPanels && prepare.input(0).bytes() < kGradPanelBytes) {
+    plan->pixel_blocks = 1;
+    plan->panel_blocks = min(small, plan->panels / 2 * 2);
+  } else {
+    plan->pixel_blocks = max<int64_t>(min(wanted, rows / kGradRows), 1);
+    plan->panel_blocks = min(plan->panels, ceil_div(wanted, plan->pixel_blocks));
+  }
   plan->fetches = plan->channel_of == nullptr && plan->panel_blocks == 1 && prepare.input(0).bytes() >= kFetchedBytes;
   if (plan->pixel_blocks > 1) prepare.need_scratch(plan->pixel_blocks * plan->elements * dtype_size(g.dtype));
   prepare.add_phase(plan->panel_blocks * plan->pixel_blocks);
