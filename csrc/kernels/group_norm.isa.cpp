@@ -126,25 +126,17 @@ void run_group_norm(const void* state, int phase, int64_t begin, int64_t end, co
   }
 }
 
-template <class Item>
-void plan_forward(Prepare& p) {
-  const Spec& x = p.input(0);
-  GroupNormState* s = plan_group_norm(p, 1, false, false);
-  s->epsilon = p.get_float("epsilon");
-  check_statistics(p, p.output(1), *s, x, "mean");
-  check_statistics(p, p.output(2), *s, x, "rstd");
-  p.set_run(run_group_norm<Item>);
-}
-
 void prepare_group_norm(Prepare& p) {
   const Spec& x = p.input(0);
   check_floats(p, x);
   check_channels(p, p.input(1), x, "gamma");
   check_channels(p, p.input(2), x, "beta");
   check_like(p, p.output(0), x, "y");
-  if (x.dtype == DType::kFloat32) return plan_forward<float>(p);
-  if (x.dtype == DType::kFloat64) return plan_forward<double>(p);
-  plan_forward<uint16_t>(p);
+  GroupNormState* s = plan_group_norm(p, 1, false, false);
+  s->epsilon = p.get_float("epsilon");
+  check_statistics(p, p.output(1), *s, x, "mean");
+  check_statistics(p, p.output(2), *s, x, "rstd");
+  p.set_run(run_for(x, run_group_norm<float>, run_group_norm<double>, run_group_norm<uint16_t>));
 }
 
 NN_KERNEL("group_norm", prepare_group_norm);

@@ -152,16 +152,6 @@ void run_group_norm_grad(const void* state, int phase, int64_t begin, int64_t en
   }
 }
 
-template <class Item>
-void plan_gradient(Prepare& p) {
-  const Spec& x = p.input(kX);
-  const GroupNormState* s = plan_group_norm(p, 2, true, true);
-  check_statistics(p, p.input(kMeans), *s, x, "mean");
-  check_statistics(p, p.input(kRstds), *s, x, "rstd");
-  p.add_phase(1);
-  p.set_run(run_group_norm_grad<Item>);
-}
-
 void prepare_group_norm_grad(Prepare& p) {
   const Spec& x = p.input(kX);
   check_floats(p, x);
@@ -170,9 +160,11 @@ void prepare_group_norm_grad(Prepare& p) {
   check_like(p, p.output(0), x, "dx");
   check_channels(p, p.output(1), x, "dgamma");
   check_channels(p, p.output(2), x, "dbeta");
-  if (x.dtype == DType::kFloat32) return plan_gradient<float>(p);
-  if (x.dtype == DType::kFloat64) return plan_gradient<double>(p);
-  plan_gradient<uint16_t>(p);
+  const GroupNormState* s = plan_group_norm(p, 2, true, true);
+  check_statistics(p, p.input(kMeans), *s, x, "mean");
+  check_statistics(p, p.input(kRstds), *s, x, "rstd");
+  p.add_phase(1);
+  p.set_run(run_for(x, run_group_norm_grad<float>, run_group_norm_grad<double>, run_group_norm_grad<uint16_t>));
 }
 
 NN_KERNEL("group_norm_grad", prepare_group_norm_grad);

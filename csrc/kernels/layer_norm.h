@@ -81,18 +81,11 @@ NN_INLINE void for_batch(int rows, Body body) {
   for (; r < rows; ++r) body(r, Rows<1>());
 }
 
-inline void check_x(const Prepare& p, const Spec& x) {
-  if (x.rank < 1) p.fail("x must have a last axis");
-  if (x.dtype != DType::kFloat32 && x.dtype != DType::kFloat64 && x.dtype != DType::kBFloat16) {
-    p.fail("x must be float32, float64 or bfloat16, got %s", dtype_name(x.dtype));
-  }
-}
-
-// Checks that `spec` is `x` without its first (or last) axes.
-inline void check_part(const Prepare& p, const Spec& spec, const Spec& x, int first, int last, const char* name) {
-  bool fits = spec.dtype == x.dtype && spec.rank == last - first;
-  for (int i = first; fits && i < last; ++i) fits = spec.dims[i - first] == x.dims[i];
-  if (!fits) p.fail("%s must have x's dtype and its axes %d to %d", name, first, last - 1);
+// Checks that `spec` has a number for every row of x.
+inline void check_rows(const Prepare& p, const Spec& spec, const Spec& x, const char* name) {
+  bool fits = spec.dtype == x.dtype && spec.rank == x.rank - 1;
+  for (int i = 0; fits && i < spec.rank; ++i) fits = spec.dims[i] == x.dims[i];
+  if (!fits) p.fail("%s must have x's dtype and all its axes but the last", name);
 }
 
 // `row_bytes` are read of a row.

@@ -138,17 +138,15 @@ void run_layer_norm(const void* state, int, int64_t begin, int64_t end, const St
 
 void prepare_forward(Prepare& p, bool centered) {
   const Spec& x = p.input(0);
-  check_x(p, x);
-  check_part(p, p.input(1), x, x.rank - 1, x.rank, "gamma");
-  if (centered) check_part(p, p.input(2), x, x.rank - 1, x.rank, "beta");
-  check_part(p, p.output(0), x, 0, x.rank, "y");
-  if (centered) check_part(p, p.output(1), x, 0, x.rank - 1, "mean");
-  check_part(p, p.output(centered ? 2 : 1), x, 0, x.rank - 1, "rstd");
+  check_floats(p, x);
+  check_channels(p, p.input(1), x, "gamma");
+  if (centered) check_channels(p, p.input(2), x, "beta");
+  check_like(p, p.output(0), x, "y");
+  if (centered) check_rows(p, p.output(1), x, "mean");
+  check_rows(p, p.output(centered ? 2 : 1), x, "rstd");
   LayerNormState* s = new_layer_norm(p, x, x.dim(-1) * static_cast<int64_t>(dtype_size(x.dtype)), centered);
   s->epsilon = p.get_float("epsilon");
-  p.set_run(x.dtype == DType::kFloat32   ? run_layer_norm<float>
-            : x.dtype == DType::kFloat64 ? run_layer_norm<double>
-                                         : run_layer_norm<uint16_t>);
+  p.set_run(run_for(x, run_layer_norm<float>, run_layer_norm<double>, run_layer_norm<uint16_t>));
   p.add_phase(s->chunks);
 }
 void prepare_layer_norm(Prepare& p) { prepare_forward(p, true); }

@@ -179,23 +179,21 @@ void run_layer_norm_grad(const void* state, int phase, int64_t begin, int64_t en
 
 void prepare_gradient(Prepare& p, bool centered) {
   const Spec& x = p.input(kX);
-  check_x(p, x);
-  check_part(p, p.input(kDy), x, 0, x.rank, "dy");
-  check_part(p, p.input(kGamma), x, x.rank - 1, x.rank, "gamma");
-  if (centered) check_part(p, p.input(kMean), x, 0, x.rank - 1, "mean");
-  check_part(p, p.input(centered ? kRstd : kMean), x, 0, x.rank - 1, "rstd");
-  check_part(p, p.output(0), x, 0, x.rank, "dx");
-  check_part(p, p.output(1), x, x.rank - 1, x.rank, "dgamma");
-  if (centered) check_part(p, p.output(2), x, x.rank - 1, x.rank, "dbeta");
+  check_floats(p, x);
+  check_like(p, p.input(kDy), x, "dy");
+  check_channels(p, p.input(kGamma), x, "gamma");
+  if (centered) check_rows(p, p.input(kMean), x, "mean");
+  check_rows(p, p.input(centered ? kRstd : kMean), x, "rstd");
+  check_like(p, p.output(0), x, "dx");
+  check_channels(p, p.output(1), x, "dgamma");
+  if (centered) check_channels(p, p.output(2), x, "dbeta");
   const int64_t item = static_cast<int64_t>(dtype_size(x.dtype));
   LayerNormState* s = new_layer_norm(p, x, 2 * x.dim(-1) * item, centered);
   if (s->unit) s->epsilon = p.get_float("epsilon");
   s->chunk_columns = 128;
   s->whole = 2 * x.size() * item <= kChunkBytes;
   p.need_scratch(static_cast<size_t>(s->chunks * 2 * s->columns) * sizeof(double));
-  p.set_run(x.dtype == DType::kFloat32   ? run_layer_norm_grad<float>
-            : x.dtype == DType::kFloat64 ? run_layer_norm_grad<double>
-                                         : run_layer_norm_grad<uint16_t>);
+  p.set_run(run_for(x, run_layer_norm_grad<float>, run_layer_norm_grad<double>, run_layer_norm_grad<uint16_t>));
   if (s->whole) return p.add_phase(1);
   p.add_phase(s->chunks);
   p.add_phase(ceil_div(s->columns, s->chunk_columns));

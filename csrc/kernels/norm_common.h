@@ -144,5 +144,10 @@ inline void check_floats(const Prepare& p, const Spec& x) {
   }
 }
 
+// The form of a kernel for the dtype of x, which check_floats has seen.
+NN_INLINE RunFunction run_for(const Spec& x, RunFunction of_float, RunFunction of_double, RunFunction of_bfloat16) {
+  return x.dtype == DType::kFloat32 ? of_float : x.dtype == DType::kFloat64 ? of_double : of_bfloat16;
+}
+
 }  // namespace
 }  // namespace nnlite::NN_ISA

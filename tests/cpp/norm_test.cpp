@@ -496,7 +496,9 @@ TEST(norms_reject_what_does_not_fit) {
   EXPECT_THROWS(run_kernel("batch_norm", {x, short_gamma, gamma}, {x.spec(), gamma.spec(), gamma.spec()}, kAttributes), std::invalid_argument,
                 "gamma must be a float32 vector of 5 channels");
   EXPECT_THROWS(run_kernel("layer_norm", {x, gamma, short_gamma}, {x.spec(), make_spec({4}), make_spec({4})}, kAttributes), std::invalid_argument,
-                "beta must have x's dtype and its axes 1 to 1");
+                "beta must be a float32 vector of 5 channels");
+  EXPECT_THROWS(run_kernel("layer_norm", {x, gamma, gamma}, {x.spec(), gamma.spec(), make_spec({4})}, kAttributes), std::invalid_argument,
+                "mean must have x's dtype and all its axes but the last");
   EXPECT_THROWS(run_kernel("layer_norm", {x, gamma, gamma}, {x.spec(), make_spec({4}), make_spec({4})}), std::invalid_argument, "epsilon");
 }
 
