@@ -14,6 +14,10 @@ constexpr int64_t kLeastRows = 48;       // of a chunk whose B is ready
 constexpr int64_t kFewRows = 12;         // of a chunk where there would be fewer chunks than kFewChunks otherwise
 constexpr int64_t kFewChunks = 16;
 constexpr int64_t kLeastPackRows = 192;  // of a chunk that copies or transposes its own B
+constexpr int64_t kFewPanels = 8;        // columns that make too few chunks: fewer rows in each,
+constexpr int64_t kFewPackRows = 64;     // down to so many
+// B of so many bytes would go through memory if it were packed as a whole: chunks of up to so many rows of C copy their own.
+constexpr int64_t kLargeB = 4 << 20, kMostRowsOfLargeB = 512;
 
 int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
@@ -127,13 +131,16 @@ void plan_copies(bool narrow, MatmulPlan* plan) {
   }
 }
 
+bool copies_large_b(const MatmulPlan& plan) { return plan.k * plan.n * plan.element_bytes >= kLargeB && plan.m < kMostRowsOfLargeB && plan.copy_b; }
+
 // Cuts each product into a grid of about `wanted` chunks: columns by whole panels, and rows.
 void plan_grid(int64_t wanted, bool brings_b, MatmulPlan* plan) {
   const bool streams = plan->m == 1 && plan->b_layout == MatrixB::kRows;
   const int64_t panels = clamp(ceil_div(plan->n, streams ? kStreamColumns : kPanelColumns), 1, wanted);
   if (brings_b) {
     plan->column_chunks = panels;
-    plan->row_chunks = clamp(plan->m / kLeastPackRows, 1, ceil_div(wanted, panels));
+    const int64_t least = panels < kFewPanels && copies_large_b(*plan) ? kFewPackRows : kLeastPackRows;
+    plan->row_chunks = clamp(plan->m / least, 1, ceil_div(wanted, panels));
     return;
   }
   const int64_t rows = clamp(plan->m / kLeastRows, 1, wanted);
@@ -170,7 +177,7 @@ void plan_cut(int64_t wanted, bool narrow, MatmulPlan* plan) {
   } else if (plan->batch > 0) {
     const int64_t grid = ceil_div(wanted, plan->batch);
     const bool brings_b = plan->copy_b || plan->b_layout == MatrixB::kTransposed;
-    plan->pack_first = brings_b && !narrow && plan->batch == 1 && plan->m >= kCopyRows;
+    plan->pack_first = brings_b && !narrow && plan->batch == 1 && plan->m >= kCopyRows && !copies_large_b(*plan);
     if (plan->pack_first) plan->copy_b = false;
     plan->copy_a = wants_copy_of_a(*plan, narrow);
     if (plan->copy_a) {

@@ -108,6 +108,9 @@ TEST(matmul_long_k_and_copied_b) {
   expect_exact<float>({512, 300, 20, true});
 }
 
+// A second matrix too large to be packed as a whole: every chunk copies its own part.
+TEST(matmul_large_b_of_few_rows) { expect_exact<float>({97, 4100, 260, true}, test::Order::kTeam); }
+
 // Columns that fill no vector: their tiles compute the transpose.
 TEST(matmul_few_columns) {
   for (int64_t m : {32, 47, 130}) {
