@@ -19,6 +19,28 @@ Case product(const std::string& name, int64_t m, int64_t k, int64_t n, bool tran
   return c;
 }
 
+// The gradient with that of the recurrent kernel in one step, and with those of the projection, too.
+Case with_kernel_gradients(Case c, const std::string& name, const Size& s, int level) {
+  const bool lstm = c.kernel == "lstm_grad", gru = c.kernel == "gru_grad";
+  const Spec wide = c.outputs[0], u = lstm ? c.inputs[2] : gru ? c.inputs[3] : c.inputs[1], state = c.outputs.back();
+  const Spec bias = make_spec({u.dims[1]}), x = make_spec({s.batch, s.steps, s.inputs}), w = make_spec({s.inputs, u.dims[1]});
+  c.name = name + (level == 1 ? "gradient and recurrent kernel's" : "gradient and all kernels'");
+  c.attributes["u_grad"] = int64_t{1};
+  if (lstm) c.inputs.push_back(make_spec({s.batch, s.steps, s.units}));
+  if (!gru) c.inputs.push_back(state);
+  c.outputs = level == 1 ? std::vector<Spec>{wide, state} : std::vector<Spec>{state};
+  if (lstm) c.outputs.push_back(state);
+  c.outputs.push_back(u);
+  if (gru) c.outputs.push_back(bias);
+  c.flops *= 2;
+  if (level == 1) return c;
+  for (const char* attribute : {"products", "bias_grad", "input_grad"}) c.attributes[attribute] = int64_t{1};
+  c.inputs.insert(c.inputs.end(), {x, w});
+  c.outputs.insert(c.outputs.end(), {w, bias, x});
+  c.flops *= 1 + static_cast<double>(s.inputs) / static_cast<double>(s.units);
+  return c;
+}
+
 void add(std::vector<Case>* list, const std::string& cell, int64_t gates, const Size& s) {
   const std::string name = cell + " " + std::to_string(s.batch) + " x " + std::to_string(s.steps) + ", " + std::to_string(s.inputs) + " -> " +
                            std::to_string(s.units) + " ";
@@ -52,6 +74,8 @@ void add(std::vector<Case>* list, const std::string& cell, int64_t gates, const 
     gradient.inputs = {states, u, state, states};
     gradient.outputs = {wide, state};
   }
+  list->push_back(with_kernel_gradients(gradient, name, s, 1));
+  list->push_back(with_kernel_gradients(gradient, name, s, 2));
   list->push_back(product(name + "projection", rows, s.inputs, gates * s.units, false, false));
   list->push_back(forward);
   list->push_back(gradient);

@@ -128,14 +128,14 @@ void pack_forward(const RnnPlan& plan, const T* u, int64_t first_gate, int64_t g
   }
 }
 
-// Packs panels [begin, end) of the transpose of u: rows are gates * padded units, columns units.
+// Packs panels [begin, end) of the transpose of u [count, gates * units]: rows are gates * padded units, columns `count`.
 template <class T>
-void pack_backward(const RnnPlan& plan, const T* u, int64_t begin, int64_t end, T* packed) {
+void pack_backward(const RnnPlan& plan, const T* u, int64_t count, int64_t begin, int64_t end, T* packed) {
   const int64_t ld = plan.gates * plan.units, depth = plan.gates * plan.padded;
   for (int64_t p = begin; p < end; ++p) {
     T* panel = packed + p * kRnnPanel * depth;
     __builtin_memset(panel, 0, static_cast<size_t>(kRnnPanel * depth) * sizeof(T));
-    const int64_t columns = smaller(plan.units - p * kRnnPanel, kRnnPanel);
+    const int64_t columns = smaller(count - p * kRnnPanel, kRnnPanel);
     for (int64_t g = 0; g < plan.gates; ++g) {
       pack_transposed(u + p * kRnnPanel * ld + g * plan.units, ld, panel + g * plan.padded * kRnnPanel, kRnnPanel, columns, plan.units);
     }
@@ -183,7 +183,7 @@ NN_INLINE void multiply_rows(const T* a, int64_t a_ld, const T* b, int64_t depth
 }
 
 // Working copies of a chunk in thread scratch, one after the other: the gates' sums, the states that enter the next step, and cell states (lstm) or
-// the reset states (gru). The gradient kernels keep the gradients of the same.
+// the reset states (gru).
 template <class T>
 struct RnnWork {
   T *sums, *state, *other;

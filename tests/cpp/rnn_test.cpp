@@ -97,6 +97,52 @@ class Layer {
     return run_every_way(std::string(name_of(cell_)) + "_grad", joined(given, mask), found, with_sequence);
   }
 
+  // The same with kernel gradients in the same step: those of u (and the recurrent bias); with inputs x and their kernel w, those of w, its bias and x
+  // instead of that of the gates.
+  std::vector<Buffer> backward_with_kernels(const std::vector<Buffer>& out, const Buffer& dstates, const std::vector<Buffer>& dlast,
+                                            const std::vector<Buffer>& inputs_and_kernel, bool whole = true) const {
+    const bool products = !inputs_and_kernel.empty(), gru = cell_ == Cell::kGruAfter;
+    const Spec bias = make({gates_of(cell_) * s_.units});
+    std::vector<Buffer> given;
+    std::vector<Spec> found;
+    if (!products) found.push_back(inputs[0].spec());
+    if (cell_ == Cell::kSimple) given = {out[0], inputs[1]};
+    if (cell_ == Cell::kLstm) given = {out[1], out[2], inputs[1], inputs[3]};
+    if (gru) given = {out[1], out[2], out[0], inputs[1], inputs[2]};
+    for (const Buffer& buffer : dlast) found.push_back(buffer.spec());
+    given = joined(joined(joined(given, dlast), {dstates}), mask);
+    if (cell_ == Cell::kLstm) given.push_back(out[0]);
+    if (!gru) given.push_back(inputs[2]);
+    found.push_back(inputs[1].spec());
+    if (gru) found.push_back(bias);
+    Attributes with = attributes();
+    with["sequence"] = with["u_grad"] = int64_t{1};
+    if (products) {
+      given.push_back(inputs_and_kernel[0]);
+      if (whole) given.push_back(inputs_and_kernel[1]);
+      found.push_back(inputs_and_kernel[1].spec());
+      if (whole) found.push_back(bias);
+      if (whole) found.push_back(inputs_and_kernel[0].spec());
+      with["products"] = int64_t{1};
+      with["bias_grad"] = with["input_grad"] = int64_t{whole};
+    }
+    return run_every_way(std::string(name_of(cell_)) + "_grad", given, found, with);
+  }
+  // The states before each step.
+  Buffer previous(const Buffer& states) const {
+    Buffer found = random_buffer(states.spec(), 1, 0, 0);
+    const size_t row = static_cast<size_t>(s_.units) * dtype_size(dtype_);
+    for (int64_t b = 0; b < s_.batch; ++b) {
+      for (int64_t t = 0; t < s_.steps; ++t) {
+        const int64_t before = options_.reverse ? t + 1 : t - 1;
+        const bool first = before < 0 || before == s_.steps;
+        const char* from = first ? inputs[2].as<char>() + b * row : states.as<char>() + (b * s_.steps + before) * row;
+        std::memcpy(found.as<char>() + (b * s_.steps + t) * row, from, row);
+      }
+    }
+    return found;
+  }
+
   // All states by plain loops in double; the last cell states (lstm) in `cells`.
   std::vector<double> states(std::vector<double>* last, std::vector<double>* cells) const {
     const int64_t units = s_.units, wide = gates_of(cell_) * units;
@@ -220,6 +266,60 @@ void expect_right_gradients(Cell cell, const Shape& shape, const Options& option
   }
 }
 
+// a' b over rows, or the sums of b's columns without a.
+std::vector<double> product_over_rows(const Buffer* a, const Buffer& b) {
+  const int64_t wide = b.spec().dims[2], rows = b.spec().dims[0] * b.spec().dims[1], features = a ? a->spec().dims[2] : 1;
+  std::vector<double> sums(static_cast<size_t>(features * wide));
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t i = 0; i < features; ++i) {
+      for (int64_t j = 0; j < wide; ++j) sums[i * wide + j] += (a ? value_at(*a, r * features + i) : 1.0) * value_at(b, r * wide + j);
+    }
+  }
+  return sums;
+}
+
+std::vector<double> product_with_transposed(const Buffer& a, const Buffer& w) {
+  const int64_t wide = w.spec().dims[1], features = w.spec().dims[0], rows = a.spec().dims[0] * a.spec().dims[1];
+  std::vector<double> found(static_cast<size_t>(rows * features));
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t i = 0; i < features; ++i) {
+      for (int64_t j = 0; j < wide; ++j) found[r * features + i] += value_at(a, r * wide + j) * value_at(w, i * wide + j);
+    }
+  }
+  return found;
+}
+
+// Kernel gradients made along with the others against products of those; the others keep their bits.
+void expect_right_kernel_gradients(Cell cell, const Shape& shape, int64_t features, const Options& options, DType dtype) {
+  const Layer layer(cell, shape, options, dtype);
+  const Buffer dstates = random_buffer(layer.make({shape.batch, shape.steps, shape.units}), 20);
+  std::vector<Buffer> dlast = {random_buffer(layer.make({shape.batch, shape.units}), 21)};
+  if (cell == Cell::kLstm) dlast.push_back(random_buffer(layer.make({shape.batch, shape.units}), 22));
+  const Buffer x = random_buffer(layer.make({shape.batch, shape.steps, features}), 23);
+  const Buffer w = random_buffer(layer.make({features, gates_of(cell) * shape.units}), 24);
+  const auto out = layer.forward();
+  const auto plain = layer.backward(out, dstates, dlast);
+  const bool gru = cell == Cell::kGruAfter;
+  const size_t states = plain.size() - dlast.size();
+  const Buffer previous = layer.previous(out[0]);
+  const double tolerance = (dtype == DType::kFloat64 ? 1e-13 : 4e-6) * (1.0 + static_cast<double>(shape.batch * shape.steps + shape.units));
+  const auto u = layer.backward_with_kernels(out, dstates, dlast, {}), all = layer.backward_with_kernels(out, dstates, dlast, {x, w});
+  const auto least = layer.backward_with_kernels(out, dstates, dlast, {x, w}, false);
+  EXPECT(u[0].same_bytes(plain[0]));
+  for (size_t i = 0; i < dlast.size(); ++i) {
+    EXPECT(u[1 + i].same_bytes(plain[states + i]) && all[i].same_bytes(plain[states + i]) && least[i].same_bytes(plain[states + i]));
+  }
+  const size_t n = dlast.size();
+  expect_near(u[1 + n], product_over_rows(&previous, plain[gru ? 1 : 0]), tolerance);
+  if (gru) expect_near(u[2 + n], product_over_rows(nullptr, plain[1]), tolerance);
+  for (size_t i = 1 + n; i < u.size(); ++i) EXPECT(all[i - 1].same_bytes(u[i]));
+  const size_t dw = n + (gru ? 2 : 1);
+  EXPECT(all.size() == dw + 3 && least.size() == dw + 1 && least[dw].same_bytes(all[dw]));
+  expect_near(all[dw], product_over_rows(&x, plain[0]), tolerance);
+  expect_near(all[dw + 1], product_over_rows(nullptr, plain[0]), tolerance);
+  expect_near(all[dw + 2], product_with_transposed(plain[0], w), tolerance);
+}
+
 TEST(rnn_of_every_small_size) {
   for (int64_t batch = 1; batch <= 10; ++batch) expect_right({batch, 3, 5});
   for (int64_t units : {1, 15, 16, 17, 31, 64, 65, 100}) expect_right({3, 4, units});
@@ -247,6 +347,21 @@ TEST(rnn_gradients) {
     expect_right_gradients(cell, {2, 3, 4}, {false, false, "sigmoid", "tanh"});
     expect_right_gradients(cell, {2, 3, 4}, {true, false, "linear", "sigmoid"});
     expect_right_gradients(cell, {1, 2, 17}, {});
+  }
+}
+
+TEST(rnn_makes_kernel_gradients) {
+  for (Cell cell : {Cell::kSimple, Cell::kLstm, Cell::kGruAfter}) {
+    for (DType dtype : {DType::kFloat32, DType::kFloat64}) {
+      for (const bool masked : {false, true}) {
+        for (const bool reverse : {false, true}) expect_right_kernel_gradients(cell, {5, 40, 18}, 7, {masked, reverse}, dtype);
+      }
+      for (int64_t features : {1, 16, 17, 65}) expect_right_kernel_gradients(cell, {3, 5, 6}, features, {}, dtype);
+      for (int64_t units : {1, 15, 16, 33, 64}) expect_right_kernel_gradients(cell, {2, 3, units}, 5, {}, dtype);
+      for (int64_t batch : {1, 4, 7, 16, 300}) expect_right_kernel_gradients(cell, {batch, 3, 5}, 4, {}, dtype);
+      for (int64_t steps : {0, 1, 130, 131}) expect_right_kernel_gradients(cell, {1, steps, 5}, 4, {}, dtype);
+      expect_right_kernel_gradients(cell, {0, 3, 4}, 5, {}, dtype);
+    }
   }
 }
 
@@ -331,6 +446,14 @@ TEST(rnn_refuses_what_does_not_fit) {
   const Buffer table = random_buffer({9, 16});
   EXPECT_THROWS(run_kernel("lstm", {table, u, h, h, random_buffer({2, 3})}, outputs, of_table), std::invalid_argument, "int32 [2, 3]");
   EXPECT_THROWS(run_kernel("lstm", {table, u, h, h}, outputs, of_table), std::invalid_argument, "takes 5 inputs");
+  const std::vector<Buffer> known = {x, random_buffer({2, 3, 4}), u, h, h, h};
+  const std::vector<Spec> made = {make_spec({2, 3, 16}), make_spec({2, 4}), make_spec({2, 4}), make_spec({4, 16})};
+  Attributes with_u = plain;
+  with_u["sequence"] = int64_t{0};
+  with_u["u_grad"] = int64_t{1};
+  EXPECT_THROWS(run_kernel("lstm_grad", known, made, with_u), std::invalid_argument, "takes 8 inputs");
+  with_u["reset_after"] = int64_t{0};
+  EXPECT_THROWS(run_kernel("gru_grad", known, made, with_u), std::invalid_argument, "where the reset gate acts before the product");
   Attributes last_only = plain;
   last_only["keep"] = last_only["sequence"] = int64_t{0};
   EXPECT_THROWS(run_kernel("lstm", {x, u, h, h}, outputs, last_only), std::invalid_argument, "takes 2 outputs");

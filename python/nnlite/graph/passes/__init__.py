@@ -15,6 +15,7 @@ from nnlite.graph.passes.pack import hoist, pack_weights
 from nnlite.graph.passes.pool_epilogue import fuse_pools
 from nnlite.graph.passes.pooling import relu_before_pool_grad
 from nnlite.graph.passes.recurrent import project_tables, trim_recurrent
+from nnlite.graph.passes.recurrent_gradients import join_recurrent_gradients
 from nnlite.graph.passes.reshapes import sink_reshapes
 from nnlite.graph.passes.residuals import fuse_residuals
 from nnlite.graph.passes.simplify import read_before_broadcast, simplify
@@ -34,6 +35,7 @@ def optimize(graph: Graph) -> Graph:
     graph = sink_reshapes(graph)
     graph = fuse_epilogues(graph)
     graph = project_tables(graph)
+    graph = join_recurrent_gradients(graph)
     graph = pack_weights(graph)
     graph = fuse_residuals(graph)
     graph = fuse_pools(graph)
