@@ -8,6 +8,7 @@ namespace {
 
 constexpr int64_t kMostRows = 16;   // of a chunk
 constexpr int64_t kFewChunks = 4;   // with fewer rows, smaller chunks
+constexpr int64_t kFewChunksOfProducts = 8;  // products are worth more threads
 constexpr int64_t kLeastRows = 4;   // one register tile
 constexpr int64_t kBlockRows = 128;  // steps of all rows of a block together
 constexpr int64_t kMostParts = 16;
@@ -162,7 +163,9 @@ void require_form(const Prepare& prepare, const RnnPlan& plan, const Form& form,
 }
 
 void cut_rows(RnnPlan* plan) {
-  const int64_t most = ceil_div(plan->batch, kLeastRows), few = most < kFewChunks ? most : kFewChunks, wanted = ceil_div(plan->batch, kMostRows);
+  const int64_t most = ceil_div(plan->batch, kLeastRows), wanted = ceil_div(plan->batch, kMostRows);
+  int64_t few = plan->u_grad ? kFewChunksOfProducts : kFewChunks;
+  few = most < few ? most : few;
   plan->chunks = wanted > few ? wanted : few;
   plan->rows = plan->chunks ? ceil_div(plan->batch, plan->chunks) : 0;
 }

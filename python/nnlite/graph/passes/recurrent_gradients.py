@@ -19,7 +19,8 @@ from nnlite.graph.passes.uses import END, producers, use_positions
 # Kernels and their gradients must stay in a core's cache, and working copies are padded to whole vectors of units.
 _MOST_BYTES = 3 << 19
 _UNITS_MULTIPLE = 16
-# Shorter sequences make blocks that are too small to gain.
+# Smaller batches are cut into fewer parts than the products would be, and shorter sequences make blocks that are too small to gain.
+_LEAST_BATCH = 32
 _LEAST_STEPS = 4
 # Op -> where it takes all states and the state before the first step (None where the products need them as inputs of their own), last states.
 _PLACES = {"lstm_grad": (None, None, 2), "gru_grad": (2, 4, 1), "simple_rnn_grad": (0, None, 1)}
@@ -59,7 +60,7 @@ class _Joiner:
     def _fits(self, step: Step) -> bool:
         batch, steps, _ = self.graph.specs[step.outputs[0]].shape
         units = self.units(step)
-        whole = batch > 0 and steps >= _LEAST_STEPS and units % _UNITS_MULTIPLE == 0
+        whole = batch >= _LEAST_BATCH and steps >= _LEAST_STEPS and units % _UNITS_MULTIPLE == 0
         return whole and bool(step.attributes.get("reset_after", 1)) and self.cached(step, units)
 
     def units(self, step: Step) -> int:
