@@ -96,6 +96,23 @@ def test_the_whole_chain_is_in_one_loop():
     assert plan.arena_bytes < 6 << 20, "maps between the steps of a chain hold a block only"
 
 
+@pytest.mark.parametrize("threads, sections", [(1, 0), (2, 4), (3, 6), (100, 16)])
+def test_threads_run_blocks_of_their_own(threads, sections):
+    model = MODELS["two results"]()
+    x = _random(128, 32, 32, 16, seed=4)
+    before = config.get_num_threads()
+    config.set_num_threads(threads)
+    try:
+        plan = _plan(lambda x: model(x), x.shape)
+        results = plan.run([x])
+    finally:
+        config.set_num_threads(before)
+    assert plan.dump().count(": sections_next") == max(sections - 1, 0)
+    for whole, k in zip(results, (0, 1), strict=True):
+        alone = np.concatenate([model(x[i : i + 1])[k].numpy() for i in range(0, 128, 9)])
+        np.testing.assert_array_equal(whole[::9], alone)
+
+
 @pytest.mark.parametrize("channels, inside", [(64, True), (80, False)])
 def test_sums_join_where_the_batch_does_not_cut_them(channels, inside):
     model = _model(*_separable(channels), layers.GlobalAveragePooling2D(), shape=(16, 16, 64))

@@ -1,7 +1,8 @@
 """image_blocks: chains of steps that treat images one by one run through for a few images at a time, which the second cache holds.
 
 A convolution's kernel gives an image the same bits alone and in any batch, so nothing changes but the traffic: what one step writes, the next reads from
-the cache. The chain becomes the body of a loop over blocks of images; its rows are read and written where the whole batch lies.
+the cache. The chain becomes the body of a loop over blocks of images; its rows are read and written where the whole batch lies. Threads run
+different blocks, each in its own second cache, and wait for each other once, at the end of the loop.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from nnlite.graph.passes.control import Inner
 from nnlite.graph.passes.fuse import PROGRAM
 from nnlite.graph.passes.uses import use_positions
 
-# What the largest step of a block may read and write.
-_BLOCK_BYTES = 2 << 20
+# What the largest step of a block may read and write: about the second cache of one core.
+_BLOCK_BYTES = 1 << 20
 # Chains pay that keep more than this from memory.
 _SAVED_BYTES = 4 << 20
 
@@ -147,7 +148,9 @@ def _loop(graph: Graph, uses, chain: _Chain) -> list[Step]:
     ys = [value for value in made if any(use > chain.last for use in uses[value])]
     body = _body(graph, chain, steps, xs, outside, ys)
     stacks = {value: graph.new_value(_stack_spec(graph, chain, value)) for value in (*xs, *ys)}
-    attributes = {"body": Inner(body), "condition": None, "carries": 0, "xs": len(xs), "length": chain.images // chain.block, "reverse": False, "counted": False}
+    length = chain.images // chain.block
+    attributes = {"body": Inner(body), "condition": None, "carries": 0, "xs": len(xs), "length": length, "reverse": False, "counted": False}
+    attributes["independent"] = True
     scope = steps[0].scope
     loop = Step(LOOP, (*[stacks[v] for v in xs], *outside), tuple([stacks[v] for v in ys]), attributes, scope)
     return [

@@ -22,6 +22,9 @@ LOOP_BEGIN, LOOP_TEST, LOOP_END = _marker("loop_begin"), _marker("loop_test"), _
 BRANCH_BEGIN, BRANCH_NEXT, BRANCH_END = _marker("branch_begin"), _marker("branch_next"), _marker("branch_end")
 SECTIONS_BEGIN, SECTIONS_NEXT, SECTIONS_END = _marker("sections_begin"), _marker("sections_next"), _marker("sections_end")
 
+# Sections of a loop whose rounds are independent: two for each thread, as other programs may slow one down, but each has steps of its own.
+_SECTIONS_PER_THREAD, _MOST_SECTIONS = 2, 32
+
 # What sets a register at the start of a round. csrc/runtime/control.h says what a, b and the stride mean.
 _ROW, _CARRY_IN, _CARRY_OUT, _HISTORY_IN, _HISTORY_OUT = range(5)
 
@@ -70,8 +73,10 @@ class _Inliner:
         return Step(PROGRAM, (source,), (target,), single_program("cast", 1, self.graph.specs[target].dtype))
 
     def sections(self, step: Step) -> list[Step]:
-        """A loop as sections of some rows each, or nothing where that cannot be."""
+        """A loop as sections of some rounds or rows each, or nothing where that cannot be."""
         a = step.attributes
+        if a.get("independent"):
+            return self.sections_of_rounds(step)
         body = a["body"].graph
         if a["condition"] is not None or a["counted"] or _kept_carries(body, a["carries"]):
             return []
@@ -85,6 +90,16 @@ class _Inliner:
         made = (*step.outputs, *buffers.values())
         begin = Step(SECTIONS_BEGIN, step.inputs, made, {"sections": count}, step.scope)
         return [begin, *steps, Step(SECTIONS_END, (*step.inputs, *made), (), {}, step.scope)]
+
+    def sections_of_rounds(self, step: Step) -> list[Step]:
+        """A loop without carries as sections of some rounds each."""
+        length, steps = step.attributes["length"], []
+        count = min(length, _SECTIONS_PER_THREAD * config.get_num_threads(), _MOST_SECTIONS)
+        for k in range(count):
+            steps += [Step(SECTIONS_NEXT, (), (), {}, step.scope)] if k else []
+            steps += _Loop(self, step, rounds=(length * k // count, length * (k + 1) // count)).steps()
+        begin = Step(SECTIONS_BEGIN, step.inputs, step.outputs, {"sections": count}, step.scope)
+        return [begin, *steps, Step(SECTIONS_END, (*step.inputs, *step.outputs), (), {}, step.scope)]
 
     def branch(self, step: Step) -> list[Step]:
         bodies = [inner.graph for inner in step.attributes["bodies"]]
@@ -108,10 +123,18 @@ class _Inliner:
 
 
 class _Loop:
-    """Unfolds one loop, or a section of it: (blocks, first row, end). `buffers`: second ones of carries, which sections share."""
+    """Unfolds one loop, or a section of it: (blocks, first row, end), or `rounds` (first, end). `buffers`: second ones of carries, which sections share."""
 
-    def __init__(self, inliner: _Inliner, step: Step, section: tuple[RowBlocks, int, int] | None = None, buffers: dict[int, int] | None = None):
+    def __init__(
+        self,
+        inliner: _Inliner,
+        step: Step,
+        section: tuple[RowBlocks, int, int] | None = None,
+        buffers: dict[int, int] | None = None,
+        rounds: tuple[int, int] | None = None,
+    ):
         a = step.attributes
+        self.first_round, self.length = (0, a["length"]) if rounds is None else (rounds[0], rounds[1] - rounds[0])
         self.inliner, self.graph, self.step = inliner, inliner.graph, step
         self.all_rows: Graph = a["body"].graph
         self.body = self.all_rows if section is None else section[0].body(self.all_rows, *section[1:])
@@ -141,14 +164,14 @@ class _Loop:
         self.base = len(begin_inputs)
         for k in range(self.m):
             value = self.body.inputs[n + k]
-            self.move(self.registers[n + k], _ROW, self.first + n + k, 0, self.row_bytes(value), self.offset(value))
+            self.move(self.registers[n + k], _ROW, self.first + n + k, 0, self.row_bytes(value), self.row_offset(value))
         for k, (value, _) in enumerate(self.cut):
             self.move(self.inliner.register(self.env[value]), _ROW, self.first + n + self.m + k, 0, 0, self.offset(value))
         histories = self.histories()
         for k in range(n, len(self.body.outputs)):
             if k not in histories.values():
                 value = self.body.outputs[k]
-                self.move(self.target(value), _ROW, self.base + k, 0, self.row_bytes(value), self.offset(value))
+                self.move(self.target(value), _ROW, self.base + k, 0, self.row_bytes(value), self.row_offset(value))
         finals: list[int] = []
         for k in range(n):
             value = self.body.outputs[k]
@@ -156,7 +179,7 @@ class _Loop:
             finals += [*places, self.offset(value), self.body.specs[value].nbytes]
         a = step.attributes
         attributes = {
-            "length": a["length"],
+            "length": self.length,
             "reverse": int(a["reverse"]),
             "counted": int(a["counted"]),
             "moves": tuple(self.moves),
@@ -186,6 +209,10 @@ class _Loop:
         """Where the section's rows start in a value of all rows."""
         spec = self.all_rows.specs[value]
         return self.first_row * (spec.nbytes // spec.shape[0]) if value in self.blocked else 0
+
+    def row_offset(self, value: int) -> int:
+        """Where the section's rounds and rows start in a stack."""
+        return self.first_round * self.row_bytes(value) + self.offset(value)
 
     def histories(self) -> dict[int, int]:
         """Carry -> the output that keeps what it was at the start of each round."""
