@@ -115,7 +115,7 @@ def adam(sizes):
     rule.build([variable])
     gradient = tensor(size)
     step = nnlite.function(lambda g: rule.apply([g], [variable]))
-    return {"forward": lambda: step(gradient)}
+    return {form: lambda: step(gradient) for form in ("against fused", "against default")}
 
 
 serve(build_with(convolution, dense, pooling, normalization, activation, embedding, attention, adam))

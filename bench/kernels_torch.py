@@ -110,7 +110,7 @@ def attention(sizes):
 def adam(sizes):
     parameter = tensor(sizes["x"][0]).requires_grad_()
     parameter.grad = tensor(sizes["x"][0])
-    return {"forward": torch.optim.Adam([parameter], fused=True).step}
+    return {"against fused": torch.optim.Adam([parameter], fused=True).step, "against default": torch.optim.Adam([parameter]).step}
 
 
 build = build_with(convolution, dense, pooling, normalization, activation, embedding, attention, adam)
