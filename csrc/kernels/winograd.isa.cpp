@@ -16,8 +16,44 @@ namespace nnlite::NN_ISA {
 namespace winograd {
 namespace {
 
-// One point: products of `tiles` transformed inputs with a panel of transformed weights.
+// Register tiles for consecutive rows of a whole panel or of `columns` columns of it, which need no pointers to every row. Blocks of tiles are cut for
+// them (kBlockUnit). Where there is none, `run` is null.
+struct RowTile {
+  TileFunction<float> run;
+  int64_t rows, columns;
+};
+NN_INLINE RowTile find_row_tile([[maybe_unused]] int64_t width) {
+#if defined(NN_COMPILE_AVX512)
+  if (width == 16) return {run_tile<float, 12, 1, false>, 12, 16};
+  if (width == 32) return {run_tile<float, 12, 2, false>, 12, 32};
+  if (width == 64) return {run_tile<float, 6, 4, false>, 6, 64};
+#elif defined(NN_COMPILE_AVX2)
+  return {run_tile<float, 6, 2, false>, 6, 16};
+#endif
+  return {nullptr, 1, 0};
+}
+
+// One point: products of `tiles` transformed inputs with a panel of transformed weights, as far as row tiles go. Returns how many are done.
+int64_t multiply_rows(const WinogradPlan& plan, int64_t tiles, int64_t width, const float* inputs, const float* weights, float* products) {
+  const RowTile row_tile = find_row_tile(width);
+  if (row_tile.run == nullptr) return 0;
+  const int64_t done = tiles / row_tile.rows * row_tile.rows;
+  for (int64_t j = 0; j < width; j += row_tile.columns) {
+    Tile<float> tile = {inputs, plan.row, 1, weights + j, width, products + j, width, plan.in.channels, nullptr, 0, 0};
+    for (int64_t i = 0; i < done; i += row_tile.rows) {
+      row_tile.run(tile);
+      tile.a += row_tile.rows * plan.row;
+      tile.c += row_tile.rows * width;
+    }
+  }
+  return done;
+}
+
+// The same for all of them: what row tiles leave goes by pointers.
 void multiply(const WinogradPlan& plan, int64_t tiles, int64_t width, const float* inputs, const float* weights, float* products) {
+  const int64_t done = multiply_rows(plan, tiles, width, inputs, weights, products);
+  if (done == tiles) return;
+  tiles -= done, inputs += done * plan.row, products += done * width;
   conv::Tile<float> tile;
   tile.ldb = width;
   tile.tap_rows = tile.tap_cols = 1;
@@ -161,7 +197,8 @@ void finish_panel(const WinogradPlan& plan, const Finish& after, int64_t begin, 
 void compute_chunk(const WinogradPlan& plan, const Finish& after, int64_t chunk, const float* x, const float* weights, const float* bias, float* y,
                    uint8_t* cells, float* scratch) {
   const int64_t panel_block = chunk % plan.panel_blocks, block = chunk / plan.panel_blocks;
-  const int64_t begin = plan.grid.tiles * block / plan.tile_blocks, end = plan.grid.tiles * (block + 1) / plan.tile_blocks;
+  const int64_t units = ceil_div(plan.grid.tiles, plan.unit);
+  const int64_t begin = units * block / plan.tile_blocks * plan.unit, end = smaller(units * (block + 1) / plan.tile_blocks * plan.unit, plan.grid.tiles);
   float* products = scratch + plan.grid.points * plan.inputs;
   transform_images<kSide, InputTransform>(plan.in, plan.grid, x, 0, plan.in.channels, begin, end, {scratch, plan.inputs, plan.row});
   const int64_t point = winograd_packed_point(plan.in.channels, plan.out.channels);

@@ -20,6 +20,8 @@ constexpr int64_t kMostChunks = 16;
 // Bytes that a block's transformed inputs and the products of one panel may take: less than half a second-level cache.
 constexpr int64_t kBlockBytes = 400 * 1024;
 constexpr int64_t kMostBlockTiles = 48, kFewestBlockTiles = 12;
+// Blocks of many tiles are multiples of this, so that register tiles are full.
+constexpr int64_t kBlockUnit = 12, kManyTiles = 96;
 // Transformed weights of more bytes come from far away for every block of tiles: blocks are then so large that their transformed inputs leave the
 // second-level cache too. And of those that leave all caches.
 constexpr int64_t kFarBytes = 8 << 20, kFarBlockTiles = 36;
@@ -72,7 +74,7 @@ void cut_work(Prepare& prepare, WinogradPlan* plan) {
   const int64_t points = plan->grid.points, packed = points * winograd_packed_point(channels, filters);
   plan->panels = ceil_div(filters, kPanelColumns);
   plan->row = whole_vectors(channels);
-  const int64_t tile_bytes = points * (plan->row + kPanelColumns) * static_cast<int64_t>(sizeof(float));
+  const int64_t tile_bytes = points * (plan->row + min(kPanelColumns, whole_vectors(filters))) * static_cast<int64_t>(sizeof(float));
   const int64_t tiles = plan->grid.tiles;
   const int64_t packed_bytes = packed * static_cast<int64_t>(sizeof(float));
   const int64_t most = max(min(kBlockBytes / tile_bytes, kMostBlockTiles), packed_bytes > kFarBytes ? kFarBlockTiles : kFewestBlockTiles);
@@ -80,7 +82,8 @@ void cut_work(Prepare& prepare, WinogradPlan* plan) {
   plan->tile_blocks = max(ceil_div(tiles, most), min(wanted, tiles / kFewestBlockTiles));
   plan->tile_blocks = max<int64_t>(plan->tile_blocks, 1);
   plan->panel_blocks = min(plan->panels, ceil_div(wanted, plan->tile_blocks));
-  plan->block_tiles = ceil_div(tiles, plan->tile_blocks);
+  plan->unit = tiles < kManyTiles ? 1 : kBlockUnit;
+  plan->block_tiles = ceil_div(ceil_div(tiles, plan->unit), plan->tile_blocks) * plan->unit;
   plan->inputs = plan->block_tiles * plan->row + kSkew;
   plan->outputs = plan->block_tiles * kPanelColumns + kSkew;
   prepare.need_thread_scratch(points * (plan->inputs + plan->outputs) * sizeof(float));

@@ -41,6 +41,7 @@ struct WinogradPlan {
   int residual;   // number of the input that is added before the activation; 0: none
   ConvPool pool;  // `out` then is the map before pooling as far as windows cover it, but its steps are those of the pooled map
   int64_t panels, panel_blocks, tile_blocks;
+  int64_t unit;             // blocks begin at multiples of so many tiles
   int64_t block_tiles;      // the most tiles of a block
   int64_t row;              // elements of a row of transformed inputs: channels rounded up to whole vectors
   int64_t inputs, outputs;  // elements of a block of tiles for one point, transformed inputs and products
