@@ -16,8 +16,8 @@ namespace nnlite::NN_ISA {
 namespace winograd {
 namespace {
 
-// Register tiles for consecutive rows of a whole panel or of `columns` columns of it, which need no pointers to every row. Blocks of tiles are cut for
-// them (kBlockUnit). Where there is none, `run` is null.
+// Register tiles for consecutive rows of a whole panel or of `columns` columns of it, which need no pointers to every row. Blocks are multiples of
+// their rows. Where there is none, `run` is null.
 struct RowTile {
   TileFunction<float> run;
   int64_t rows, columns;
@@ -197,8 +197,8 @@ void finish_panel(const WinogradPlan& plan, const Finish& after, int64_t begin, 
 void compute_chunk(const WinogradPlan& plan, const Finish& after, int64_t chunk, const float* x, const float* weights, const float* bias, float* y,
                    uint8_t* cells, float* scratch) {
   const int64_t panel_block = chunk % plan.panel_blocks, block = chunk / plan.panel_blocks;
-  const int64_t units = ceil_div(plan.grid.tiles, plan.unit);
-  const int64_t begin = units * block / plan.tile_blocks * plan.unit, end = smaller(units * (block + 1) / plan.tile_blocks * plan.unit, plan.grid.tiles);
+  const int64_t units = ceil_div(plan.grid.tiles, plan.unit), begin = units * block / plan.tile_blocks * plan.unit;
+  const int64_t end = smaller(units * (block + 1) / plan.tile_blocks * plan.unit, plan.grid.tiles);
   float* products = scratch + plan.grid.points * plan.inputs;
   transform_images<kSide, InputTransform>(plan.in, plan.grid, x, 0, plan.in.channels, begin, end, {scratch, plan.inputs, plan.row});
   const int64_t point = winograd_packed_point(plan.in.channels, plan.out.channels);
