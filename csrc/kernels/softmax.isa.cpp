@@ -50,9 +50,20 @@ struct RowOf {
   }
 };
 
+// Exponentials to probabilities, and these times a factor of their row where rows have one (`weighted`).
+template <bool weighted, class V>
+NN_ALWAYS V scaled(V v, V scale, V weight) {
+  return weighted ? v * scale * weight : v * scale;
+}
+template <bool weighted, class Number>
+NN_ALWAYS Vec<Number> weight_of(const Number* weights, int64_t row) {
+  return splat(weighted ? weights[row] : Number(1));
+}
+
 // Rows that fit one vector stay in it; several at once, because each is one long chain of dependent operations.
-template <class E, int rows>
-NN_INLINE void softmax_vectors(const typename E::Item* x, typename E::Item* y, int n, typename E::Number* largest, typename E::Number* sums) {
+template <class E, int rows, bool weighted>
+NN_INLINE void softmax_vectors(const typename E::Item* x, typename E::Item* y, int n, typename E::Number* largest, typename E::Number* sums,
+                               const typename E::Number* weights) {
   using R = RowOf<E>;
   using V = typename E::V;
   const V low = splat(-FloatTraits<typename E::Number>::kInfinity);
@@ -67,15 +78,15 @@ NN_INLINE void softmax_vectors(const typename E::Item* x, typename E::Item* y, i
   NN_UNROLL(4)
   for (int k = 0; k < rows; ++k) sums[k] = reduce_add(v[k]);
   NN_UNROLL(4)
-  for (int k = 0; k < rows; ++k) R::write(y + k * n, v[k] * splat(1 / sums[k]), n);
+  for (int k = 0; k < rows; ++k) R::write(y + k * n, scaled<weighted>(v[k], splat(1 / sums[k]), weight_of<weighted>(weights, k)), n);
 }
 
-template <class E>
+template <class E, bool weighted>
 NN_INLINE void softmax_narrow(const typename E::Item* x, typename E::Item* y, int64_t rows, int n, typename E::Number* largest,
-                              typename E::Number* sums) {
+                              typename E::Number* sums, const typename E::Number* weights) {
   int64_t i = 0;
-  for (; i + 4 <= rows; i += 4) softmax_vectors<E, 4>(x + i * n, y + i * n, n, largest + i, sums + i);
-  for (; i < rows; ++i) softmax_vectors<E, 1>(x + i * n, y + i * n, n, largest + i, sums + i);
+  for (; i + 4 <= rows; i += 4) softmax_vectors<E, 4, weighted>(x + i * n, y + i * n, n, largest + i, sums + i, weights + i);
+  for (; i < rows; ++i) softmax_vectors<E, 1, weighted>(x + i * n, y + i * n, n, largest + i, sums + i, weights + i);
 }
 
 // A place for the exponentials of row r: the output itself, or one of four rows of float scratch when the output is narrower.
@@ -88,20 +99,22 @@ NN_INLINE typename E::Number* row_buffer(typename E::Item* y, void* scratch, int
   }
 }
 
-// y = buffer * scale.
-template <class E>
-NN_INLINE void scale_row(const typename E::Number* buffer, typename E::Item* y, int64_t n, typename E::V scale) {
-  RowOf<E>::each(n, [&](int64_t i, int m) { RowOf<E>::write(y + i, (m == E::kLanes ? load(buffer + i) : load_part(buffer + i, m)) * scale, m); });
+// y = buffer * scale, times weight.
+template <class E, bool weighted>
+NN_INLINE void scale_row(const typename E::Number* buffer, typename E::Item* y, int64_t n, typename E::V scale, typename E::V weight) {
+  RowOf<E>::each(n, [&](int64_t i, int m) {
+    RowOf<E>::write(y + i, scaled<weighted>(m == E::kLanes ? load(buffer + i) : load_part(buffer + i, m), scale, weight), m);
+  });
 }
 
 // Takes the exponentials of one row (NaN anywhere makes their sum NaN), scales the row `kAhead` before it, of which the exponentials are known, and
 // finds the largest score of the row `kAhead` after it: loads, stores and arithmetic overlap, and no row waits for its own folds over lanes.
-template <class E>
+template <class E, bool weighted = false>
 NN_INLINE void softmax_rows(const typename E::Item* x, typename E::Item* y, void* scratch, int64_t rows, int64_t n, typename E::Number* largest,
-                            typename E::Number* sums) {
+                            typename E::Number* sums, const typename E::Number* weights) {
   using R = RowOf<E>;
   using V = typename E::V;
-  if (n <= E::kLanes) return softmax_narrow<E>(x, y, rows, static_cast<int>(n), largest, sums);
+  if (n <= E::kLanes) return softmax_narrow<E, weighted>(x, y, rows, static_cast<int>(n), largest, sums, weights);
   const NonpositiveExp<typename E::Number> exp_of;
   const V low = splat(-FloatTraits<typename E::Number>::kInfinity);
   for (int64_t r = 0; r < smaller(kAhead, rows); ++r) largest[r] = R::largest(x + r * n, n);
@@ -110,18 +123,23 @@ NN_INLINE void softmax_rows(const typename E::Item* x, typename E::Item* y, void
     const typename E::Item* next = x + smaller(r + kAhead, rows - 1) * n;  // at the end the last row again, to no purpose
     typename E::Number *buffer = row_buffer<E>(y, scratch, r, n), *done = row_buffer<E>(y, scratch, larger(r - kAhead, 0), n);
     const V shift = splat(largest[r]), scale = splat(scales ? 1 / sums[r - kAhead] : 0);
+    const V weight = weight_of<weighted>(weights, larger(r - kAhead, 0));
     V sum = V::zero(), top = low;
     R::each(n, [&](int64_t i, int m) {
       const V e = R::filled(exp_of(R::read(x + r * n + i, m) - shift), m, V::zero());
       sum += e;
       top = max(R::filled(R::read(next + i, m), m, low), top);
       m == E::kLanes ? store(buffer + i, e) : store_part(buffer + i, e, m);
-      if (scales) R::write(y + (r - kAhead) * n + i, (m == E::kLanes ? load(done + i) : load_part(done + i, m)) * scale, m);
+      if (scales) {
+        R::write(y + (r - kAhead) * n + i, scaled<weighted>(m == E::kLanes ? load(done + i) : load_part(done + i, m), scale, weight), m);
+      }
     });
     sums[r] = reduce_add(sum);
     if (r + kAhead < rows) largest[r + kAhead] = reduce_max(top);
   }
-  for (int64_t r = larger(rows - kAhead, 0); r < rows; ++r) scale_row<E>(row_buffer<E>(y, scratch, r, n), y + r * n, n, splat(1 / sums[r]));
+  for (int64_t r = larger(rows - kAhead, 0); r < rows; ++r) {
+    scale_row<E, weighted>(row_buffer<E>(y, scratch, r, n), y + r * n, n, splat(1 / sums[r]), weight_of<weighted>(weights, r));
+  }
 }
 
 // Calls body(row) for the rows of chunks [begin, end).
@@ -139,7 +157,7 @@ void run_softmax(const void* state, int, int64_t begin, int64_t end, const StepA
   for (int64_t first = begin * s.chunk_rows; first < last; first += kGroup) {
     typename E::Number largest[kGroup], sums[kGroup];
     softmax_rows<E>(static_cast<const Item*>(args.in[0]) + first * s.columns, static_cast<Item*>(args.out[0]) + first * s.columns,
-                    args.thread_scratch, smaller(kGroup, last - first), s.columns, largest, sums);
+                    args.thread_scratch, smaller(kGroup, last - first), s.columns, largest, sums, largest);
   }
 }
 
@@ -228,26 +246,43 @@ NN_INLINE int64_t read_label(const void* labels, DType dtype, int64_t row, int64
   return label >= 0 && label < classes ? label : -1;
 }
 
-// The logarithms of a group of rows are taken together.
-template <class E>
+// The logarithms of a group of rows are taken together. With `weighted` the second output is not the probabilities but the gradient by the scores,
+// (probability - one at the label) * dloss, bit for bit what sparse_softmax_cross_entropy_grad makes of the probabilities.
+template <class E, bool weighted>
 void run_cross_entropy(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const auto& s = *static_cast<const RowState*>(state);
   using Item = typename E::Item;
   using Number = typename E::Number;
+  using V = typename E::V;
   constexpr int L = E::kLanes;
+  const NonpositiveExp<Number> exp_of;
   const int64_t last = smaller(end * s.chunk_rows, s.rows);
   for (int64_t first = begin * s.chunk_rows; first < last; first += L) {
     const int rows = static_cast<int>(smaller(L, last - first));
     const Item* x = static_cast<const Item*>(args.in[0]) + first * s.columns;
-    Number sums[L], scores[L], largest[L];
-    for (int i = 0; i < L; ++i) sums[i] = scores[i] = largest[i] = 1;
+    Item* y = static_cast<Item*>(args.out[1]) + first * s.columns;
+    Number sums[L], scores[L], largest[L], weights[L];
+    int64_t labels[L];
+    for (int i = 0; i < L; ++i) sums[i] = scores[i] = largest[i] = weights[i] = 1;
     for (int i = 0; i < rows; ++i) {
-      const int64_t label = read_label(args.in[1], s.labels, first + i, s.columns);
-      scores[i] = label < 0 ? FloatTraits<Number>::kNan : to_number(E(), x[i * s.columns + label]);
+      labels[i] = read_label(args.in[1], s.labels, first + i, s.columns);
+      scores[i] = labels[i] < 0 ? FloatTraits<Number>::kNan : to_number(E(), x[i * s.columns + labels[i]]);
+      if constexpr (weighted) weights[i] = static_cast<const Number*>(args.in[2])[first + i];
     }
-    softmax_rows<E>(x, static_cast<Item*>(args.out[1]) + first * s.columns, args.thread_scratch, rows, s.columns, largest, sums);
-    RowOf<E>::write(static_cast<Item*>(args.out[0]) + first, log(load(sums)) - (load(scores) - load(largest)), rows);
+    softmax_rows<E, weighted>(x, y, args.thread_scratch, rows, s.columns, largest, sums, weights);
+    const V score = load(scores), top = load(largest), sum = load(sums);
+    RowOf<E>::write(static_cast<Item*>(args.out[0]) + first, log(sum) - (score - top), rows);
+    if constexpr (weighted) {
+      store(scores, (rounded(exp_of(score - top) * (splat(Number(1)) / sum)) - splat(Number(1))) * load(weights));
+      for (int i = 0; i < rows; ++i) {
+        if (labels[i] >= 0) y[i * s.columns + labels[i]] = scores[i];
+      }
+    }
   }
+}
+template <class E>
+void run_cross_entropy_forward(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
+  run_cross_entropy<E, false>(state, phase, begin, end, args);
 }
 
 template <class E>
@@ -328,10 +363,18 @@ RowState* plan_labels(Prepare& prepare) {
   }
   return s;
 }
+// Loss and gradient in one: the third input is dloss.
+void prepare_cross_entropy_step(Prepare& prepare) {
+  const Spec &x = prepare.input(0), &dloss = prepare.input(2);
+  if (x.dtype != DType::kFloat32) prepare.fail("makes loss and gradient at once for float32 only, got %s", dtype_name(x.dtype));
+  require_same(prepare, prepare.output(0), dloss, "dloss");
+  prepare.set_run(run_cross_entropy<Float32, true>);
+}
 void prepare_cross_entropy(Prepare& prepare) {
   plan_labels(prepare);
   require_same(prepare, prepare.input(0), prepare.output(1), "the probabilities");
-  NN_CHOOSE_FLOAT(prepare, run_cross_entropy)
+  if (prepare.num_inputs() == 3) return prepare_cross_entropy_step(prepare);
+  NN_CHOOSE_FLOAT(prepare, run_cross_entropy_forward)
 }
 void prepare_cross_entropy_grad(Prepare& prepare) {
   plan_labels(prepare);

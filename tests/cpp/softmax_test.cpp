@@ -119,6 +119,34 @@ TEST(sparse_softmax_cross_entropy) {
   }
 }
 
+// Loss and gradient of one step are, bit for bit, those of the two steps; NaN, infinities and unknown labels included.
+TEST(sparse_softmax_cross_entropy_with_its_gradient) {
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  for (const int64_t n : {1, 2, 10, 16, 17, 100, 1000}) {
+    for (const int64_t rows : {0, 1, 3, 41}) {
+      const Spec spec = make_spec({rows, n}), loss_spec = make_spec({rows});
+      const Buffer x = random_buffer(spec, n, -9, 9), label = random_buffer(typed({rows}, DType::kInt32), 3, 0, n), dloss = random_buffer(loss_spec, 4);
+      if (rows == 41) {
+        label.at<int32_t>(5) = -1;
+        label.at<int32_t>(40) = static_cast<int32_t>(n);
+        const float odd[] = {inf, -inf, nan, 1e30f};
+        for (int i = 0; i < 4; ++i) x.at<float>((7 * i + 1) * n) = odd[i];
+      }
+      const auto two = run_every_way("sparse_softmax_cross_entropy", {x, label}, {loss_spec, spec});
+      const Buffer gradient = run_every_way("sparse_softmax_cross_entropy_grad", {two[1], label, dloss}, {spec})[0];
+      const auto one = run_every_way("sparse_softmax_cross_entropy", {x, label, dloss}, {loss_spec, spec});
+      EXPECT(one[0].same_bytes(two[0]));
+      EXPECT(one[1].same_bytes(gradient));
+    }
+  }
+  const Spec half = typed({2, 3}, DType::kBFloat16), halves = typed({2}, DType::kBFloat16);
+  const Buffer labels(make_spec({2}, DType::kInt32), {0, 1});
+  EXPECT_THROWS(run_kernel("sparse_softmax_cross_entropy", {random_buffer(half), labels, random_buffer(halves)}, {halves, half}),
+                std::invalid_argument, "float32 only");
+  EXPECT_THROWS(run_kernel("sparse_softmax_cross_entropy", {random_buffer({2, 3}), labels, random_buffer({3})}, {make_spec({2}), make_spec({2, 3})}),
+                std::invalid_argument, "dloss");
+}
+
 TEST(sparse_softmax_cross_entropy_of_unknown_labels) {
   const Buffer x = random_buffer({3, 4}), labels(make_spec({3}, DType::kInt32), {-1, 4, 2});
   const auto out = run_every_way("sparse_softmax_cross_entropy", {x, labels}, {make_spec({3}), make_spec({3, 4})});

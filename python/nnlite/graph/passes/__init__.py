@@ -7,6 +7,7 @@ from nnlite.graph.passes.batch_norm import fold_scales, fuse_sum_and_relu
 from nnlite.graph.passes.clipping import scale_in_update
 from nnlite.graph.passes.column_sums import fuse_column_sums
 from nnlite.graph.passes.control import join_pads, open_control
+from nnlite.graph.passes.cross_entropy import fuse_cross_entropy
 from nnlite.graph.passes.epilogue import fuse_epilogues
 from nnlite.graph.passes.fuse import fuse_elementwise
 from nnlite.graph.passes.image_blocks import block_images
@@ -37,6 +38,7 @@ def optimize(graph: Graph) -> Graph:
     graph = project_tables(graph)
     graph = join_recurrent_gradients(graph)
     graph = pack_weights(graph)
+    graph = fuse_cross_entropy(graph)
     graph = fuse_residuals(graph)
     graph = fuse_pools(graph)
     graph = fuse_column_sums(graph)
