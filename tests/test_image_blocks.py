@@ -113,6 +113,23 @@ def test_threads_run_blocks_of_their_own(threads, sections):
         np.testing.assert_array_equal(whole[::9], alone)
 
 
+def test_profiles_look_into_blocks_that_threads_run():
+    model = MODELS["separable convolutions"]()
+    x = _random(96, 32, 32, 16, seed=5)
+    before = config.get_num_threads()
+    config.set_num_threads(2)
+    try:
+        plan = _plan(lambda x: model(x), x.shape)
+        for _ in range(5):  # what calls cost is known, and sections are shared
+            plan.run([x])
+        profile = plan.profile([x], 2)
+    finally:
+        config.set_num_threads(before)
+    convolutions = [seconds for label, seconds in profile if label.endswith("conv2d")]
+    assert len(convolutions) == 16
+    assert all(seconds > 0 for seconds in convolutions)
+
+
 @pytest.mark.parametrize("channels, inside", [(64, True), (80, False)])
 def test_sums_join_where_the_batch_does_not_cut_them(channels, inside):
     model = _model(*_separable(channels), layers.GlobalAveragePooling2D(), shape=(16, 16, 64))

@@ -138,9 +138,14 @@ void Program::run_section(const Sections& group, int64_t section, int worker) co
   const size_t end = (next < group.starts.size() ? group.starts[next] : group.after) - 1;
   size_t position = group.starts[next - 1];
   while (position < end) {
-    const Call& call = calls_[position++];
+    const size_t index = position++;
+    const Call& call = calls_[index];
     if (call.control != ControlKind::kNone) {
       position = follow(call, position, worker);
+    } else if (watch_) {  // a call is in one section only, so no two workers add to its time
+      const auto begin = std::chrono::steady_clock::now();
+      run_call(call, worker, 0, call.chunks);
+      watch_->call_seconds[index] += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     } else {
       run_call(call, worker, 0, call.chunks);
     }
@@ -337,6 +342,15 @@ int64_t Program::next_timed(size_t* position, int worker) const {
 std::vector<double> Program::sum_by_step(const std::vector<double>& call_seconds) const {
   std::vector<double> seconds(steps_.size(), 0.0);
   for (size_t i = 0; i < calls_.size(); ++i) seconds[calls_[i].step] += call_seconds[i];
+  for (const Sections& group : sections_) {  // the time of sections that a team ran is shared out among their steps
+    if (!calls_[group.begin].team) continue;
+    double sum = 0;
+    for (size_t i = group.starts[0]; i < group.after; ++i) sum += call_seconds[i];
+    double* whole = &seconds[calls_[group.begin].step];
+    if (sum == 0) continue;
+    for (size_t i = group.starts[0]; i < group.after; ++i) seconds[calls_[i].step] += call_seconds[i] * (*whole / sum - 1);
+    *whole = 0;
+  }
   return seconds;
 }
 
