@@ -18,6 +18,8 @@ from nnlite.graph.passes.uses import use_positions
 
 # What the largest step of a block may read and write: about the second cache of one core.
 _BLOCK_BYTES = 1 << 20
+# Bytes of weights that may be read again for each byte of images: what stays in the cache is neither written to memory nor read from it.
+_WEIGHT_READS = 2
 # Chains pay that keep more than this from memory.
 _SAVED_BYTES = 4 << 20
 
@@ -130,7 +132,7 @@ def _weights_are_small(graph: Graph, step: Step, chain: _Chain) -> bool:
     mine = _of_images(graph, step, chain.images)
     weights = sum(graph.specs[value].nbytes for value in step.inputs if value not in mine)
     images = sum(graph.specs[value].nbytes for value in (*mine, *step.outputs))
-    return weights * (chain.images // chain.block) <= images
+    return weights * (chain.images // chain.block) <= _WEIGHT_READS * images
 
 
 def _saved_bytes(graph: Graph, uses, chain: _Chain) -> int:
