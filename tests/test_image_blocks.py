@@ -96,7 +96,7 @@ def test_the_whole_chain_is_in_one_loop():
     assert plan.arena_bytes < 6 << 20, "maps between the steps of a chain hold a block only"
 
 
-@pytest.mark.parametrize("threads, sections", [(1, 0), (2, 4), (3, 6), (100, 16)])
+@pytest.mark.parametrize("threads, sections", [(1, 0), (2, 4), (3, 6), (8, 16), (9, 0)])
 def test_threads_run_blocks_of_their_own(threads, sections):
     model = MODELS["two results"]()
     x = _random(128, 32, 32, 16, seed=4)

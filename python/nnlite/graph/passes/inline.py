@@ -22,7 +22,8 @@ LOOP_BEGIN, LOOP_TEST, LOOP_END = _marker("loop_begin"), _marker("loop_test"), _
 BRANCH_BEGIN, BRANCH_NEXT, BRANCH_END = _marker("branch_begin"), _marker("branch_next"), _marker("branch_end")
 SECTIONS_BEGIN, SECTIONS_NEXT, SECTIONS_END = _marker("sections_begin"), _marker("sections_next"), _marker("sections_end")
 
-# Sections of a loop whose rounds are independent: two for each thread, as other programs may slow one down, but each has steps of its own.
+# Sections of a loop whose rounds are independent: two for each thread, as other programs may slow one down. Each has steps of its own: with very many
+# threads they share the steps instead, and so they do where rounds are too few.
 _SECTIONS_PER_THREAD, _MOST_SECTIONS = 2, 32
 
 # What sets a register at the start of a round. csrc/runtime/control.h says what a, b and the stride mean.
@@ -92,9 +93,11 @@ class _Inliner:
         return [begin, *steps, Step(SECTIONS_END, (*step.inputs, *made), (), {}, step.scope)]
 
     def sections_of_rounds(self, step: Step) -> list[Step]:
-        """A loop without carries as sections of some rounds each."""
+        """A loop without carries as sections of some rounds each, or nothing where threads do better together."""
         length, steps = step.attributes["length"], []
-        count = min(length, _SECTIONS_PER_THREAD * config.get_num_threads(), _MOST_SECTIONS)
+        count = _SECTIONS_PER_THREAD * config.get_num_threads()
+        if count > min(length, _MOST_SECTIONS):
+            return []
         for k in range(count):
             steps += [Step(SECTIONS_NEXT, (), (), {}, step.scope)] if k else []
             steps += _Loop(self, step, rounds=(length * k // count, length * (k + 1) // count)).steps()
