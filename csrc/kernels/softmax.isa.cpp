@@ -12,10 +12,17 @@ constexpr int64_t kMaxChunks = 256;
 constexpr int64_t kAhead = 2;    // see softmax_rows
 constexpr int64_t kBuffers = 4;  // more than kAhead
 constexpr int64_t kGroup = 64;   // rows
+#if NN_SMALL_CODE
+constexpr bool kStreams = false;
+#else
+constexpr bool kStreams = true;
+#endif
+constexpr int64_t kLeastStreamed = 12 << 20;  // bytes of a result that goes past the caches, which would not keep it
 
 struct RowState {
   int64_t rows, columns, chunk_rows;
   DType labels;
+  bool streams;
 };
 
 // A row of items: vectors of whole lanes, then a part filled up with `rest`.
@@ -89,29 +96,36 @@ NN_INLINE void softmax_narrow(const typename E::Item* x, typename E::Item* y, in
   for (; i < rows; ++i) softmax_vectors<E, 1, weighted>(x + i * n, y + i * n, n, largest + i, sums + i, weights + i);
 }
 
-// A place for the exponentials of row r: the output itself, or one of four rows of float scratch when the output is narrower.
+// A place for the exponentials of row r: the output itself, or one of four rows of float scratch when the output is narrower or goes past the caches.
 template <class E>
-NN_INLINE typename E::Number* row_buffer(typename E::Item* y, void* scratch, int64_t r, int64_t n) {
+NN_INLINE typename E::Number* row_buffer(typename E::Item* y, void* scratch, bool streams, int64_t r, int64_t n) {
   if constexpr (sizeof(typename E::Item) == sizeof(typename E::Number)) {
-    return y + r * n;
-  } else {
-    return static_cast<typename E::Number*>(scratch) + r % kBuffers * n;
+    if (!streams) return y + r * n;
   }
+  return static_cast<typename E::Number*>(scratch) + r % kBuffers * n;
+}
+
+template <class E>
+NN_INLINE void write_result(bool streams, typename E::Item* y, typename E::V v, int n) {
+  if constexpr (kStreams && sizeof(typename E::Item) == 4) {
+    if (streams) return stream(y, v);  // rows are whole vectors then
+  }
+  RowOf<E>::write(y, v, n);
 }
 
 // y = buffer * scale, times weight.
 template <class E, bool weighted>
-NN_INLINE void scale_row(const typename E::Number* buffer, typename E::Item* y, int64_t n, typename E::V scale, typename E::V weight) {
+NN_INLINE void scale_row(const typename E::Number* buffer, typename E::Item* y, bool streams, int64_t n, typename E::V scale, typename E::V weight) {
   RowOf<E>::each(n, [&](int64_t i, int m) {
-    RowOf<E>::write(y + i, scaled<weighted>(m == E::kLanes ? load(buffer + i) : load_part(buffer + i, m), scale, weight), m);
+    write_result<E>(streams, y + i, scaled<weighted>(m == E::kLanes ? load(buffer + i) : load_part(buffer + i, m), scale, weight), m);
   });
 }
 
 // Takes the exponentials of one row (NaN anywhere makes their sum NaN), scales the row `kAhead` before it, of which the exponentials are known, and
 // finds the largest score of the row `kAhead` after it: loads, stores and arithmetic overlap, and no row waits for its own folds over lanes.
 template <class E, bool weighted = false>
-NN_INLINE void softmax_rows(const typename E::Item* x, typename E::Item* y, void* scratch, int64_t rows, int64_t n, typename E::Number* largest,
-                            typename E::Number* sums, const typename E::Number* weights) {
+NN_INLINE void softmax_rows(const typename E::Item* x, typename E::Item* y, void* scratch, bool streams, int64_t rows, int64_t n,
+                            typename E::Number* largest, typename E::Number* sums, const typename E::Number* weights) {
   using R = RowOf<E>;
   using V = typename E::V;
   if (n <= E::kLanes) return softmax_narrow<E, weighted>(x, y, rows, static_cast<int>(n), largest, sums, weights);
@@ -121,7 +135,7 @@ NN_INLINE void softmax_rows(const typename E::Item* x, typename E::Item* y, void
   for (int64_t r = 0; r < rows; ++r) {
     const bool scales = r >= kAhead;
     const typename E::Item* next = x + smaller(r + kAhead, rows - 1) * n;  // at the end the last row again, to no purpose
-    typename E::Number *buffer = row_buffer<E>(y, scratch, r, n), *done = row_buffer<E>(y, scratch, larger(r - kAhead, 0), n);
+    typename E::Number *buffer = row_buffer<E>(y, scratch, streams, r, n), *done = row_buffer<E>(y, scratch, streams, larger(r - kAhead, 0), n);
     const V shift = splat(largest[r]), scale = splat(scales ? 1 / sums[r - kAhead] : 0);
     const V weight = weight_of<weighted>(weights, larger(r - kAhead, 0));
     V sum = V::zero(), top = low;
@@ -131,14 +145,14 @@ NN_INLINE void softmax_rows(const typename E::Item* x, typename E::Item* y, void
       top = max(R::filled(R::read(next + i, m), m, low), top);
       m == E::kLanes ? store(buffer + i, e) : store_part(buffer + i, e, m);
       if (scales) {
-        R::write(y + (r - kAhead) * n + i, scaled<weighted>(m == E::kLanes ? load(done + i) : load_part(done + i, m), scale, weight), m);
+        write_result<E>(streams, y + (r - kAhead) * n + i, scaled<weighted>(m == E::kLanes ? load(done + i) : load_part(done + i, m), scale, weight), m);
       }
     });
     sums[r] = reduce_add(sum);
     if (r + kAhead < rows) largest[r + kAhead] = reduce_max(top);
   }
   for (int64_t r = larger(rows - kAhead, 0); r < rows; ++r) {
-    scale_row<E, weighted>(row_buffer<E>(y, scratch, r, n), y + r * n, n, splat(1 / sums[r]), weight_of<weighted>(weights, r));
+    scale_row<E, weighted>(row_buffer<E>(y, scratch, streams, r, n), y + r * n, streams, n, splat(1 / sums[r]), weight_of<weighted>(weights, r));
   }
 }
 
@@ -149,16 +163,20 @@ NN_INLINE void for_rows(const RowState& s, int64_t begin, int64_t end, Body body
   for (int64_t row = begin * s.chunk_rows; row < last; ++row) body(row);
 }
 
+NN_INLINE bool streams_to(const RowState& s, const void* y) { return s.streams && reinterpret_cast<uintptr_t>(y) % 64 == 0; }
+
 template <class E>
 void run_softmax(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {
   const auto& s = *static_cast<const RowState*>(state);
   using Item = typename E::Item;
   const int64_t last = smaller(end * s.chunk_rows, s.rows);
+  const bool streams = streams_to(s, args.out[0]);
   for (int64_t first = begin * s.chunk_rows; first < last; first += kGroup) {
     typename E::Number largest[kGroup], sums[kGroup];
     softmax_rows<E>(static_cast<const Item*>(args.in[0]) + first * s.columns, static_cast<Item*>(args.out[0]) + first * s.columns,
-                    args.thread_scratch, smaller(kGroup, last - first), s.columns, largest, sums, largest);
+                    args.thread_scratch, streams, smaller(kGroup, last - first), s.columns, largest, sums, largest);
   }
+  if (streams) stream_fence();
 }
 
 // Largest score and sum of exponentials of each row; nothing is written to the output yet.
@@ -257,6 +275,7 @@ void run_cross_entropy(const void* state, int, int64_t begin, int64_t end, const
   constexpr int L = E::kLanes;
   const NonpositiveExp<Number> exp_of;
   const int64_t last = smaller(end * s.chunk_rows, s.rows);
+  const bool streams = streams_to(s, args.out[1]);
   for (int64_t first = begin * s.chunk_rows; first < last; first += L) {
     const int rows = static_cast<int>(smaller(L, last - first));
     const Item* x = static_cast<const Item*>(args.in[0]) + first * s.columns;
@@ -269,7 +288,7 @@ void run_cross_entropy(const void* state, int, int64_t begin, int64_t end, const
       scores[i] = labels[i] < 0 ? FloatTraits<Number>::kNan : to_number(E(), x[i * s.columns + labels[i]]);
       if constexpr (weighted) weights[i] = static_cast<const Number*>(args.in[2])[first + i];
     }
-    softmax_rows<E, weighted>(x, y, args.thread_scratch, rows, s.columns, largest, sums, weights);
+    softmax_rows<E, weighted>(x, y, args.thread_scratch, streams, rows, s.columns, largest, sums, weights);
     const V score = load(scores), top = load(largest), sum = load(sums);
     RowOf<E>::write(static_cast<Item*>(args.out[0]) + first, log(sum) - (score - top), rows);
     if constexpr (weighted) {
@@ -279,6 +298,7 @@ void run_cross_entropy(const void* state, int, int64_t begin, int64_t end, const
       }
     }
   }
+  if (streams) stream_fence();
 }
 template <class E>
 void run_cross_entropy_forward(const void* state, int phase, int64_t begin, int64_t end, const StepArgs& args) {
@@ -312,7 +332,8 @@ RowState* plan_rows(Prepare& prepare) {
   if (s->chunk_rows * kMaxChunks < s->rows) s->chunk_rows = (s->rows + kMaxChunks - 1) / kMaxChunks;
   prepare.add_phase((s->rows + s->chunk_rows - 1) / s->chunk_rows);
   prepare.set_cost(25.0 * static_cast<double>(x.size()));
-  if (x.dtype == DType::kBFloat16) prepare.need_thread_scratch(sizeof(float) * static_cast<size_t>(kBuffers * s->columns));
+  s->streams = kStreams && x.dtype == DType::kFloat32 && s->columns % Vec<float>::kLanes == 0 && x.size() * 4 > kLeastStreamed;
+  if (x.dtype == DType::kBFloat16 || s->streams) prepare.need_thread_scratch(sizeof(float) * static_cast<size_t>(kBuffers * s->columns));
   return s;
 }
 
