@@ -145,7 +145,8 @@ NN_INLINE void softmax_rows(const typename E::Item* x, typename E::Item* y, void
       top = max(R::filled(R::read(next + i, m), m, low), top);
       m == E::kLanes ? store(buffer + i, e) : store_part(buffer + i, e, m);
       if (scales) {
-        write_result<E>(streams, y + (r - kAhead) * n + i, scaled<weighted>(m == E::kLanes ? load(done + i) : load_part(done + i, m), scale, weight), m);
+        const V before = m == E::kLanes ? load(done + i) : load_part(done + i, m);
+        write_result<E>(streams, y + (r - kAhead) * n + i, scaled<weighted>(before, scale, weight), m);
       }
     });
     sums[r] = reduce_add(sum);
@@ -163,7 +164,7 @@ NN_INLINE void for_rows(const RowState& s, int64_t begin, int64_t end, Body body
   for (int64_t row = begin * s.chunk_rows; row < last; ++row) body(row);
 }
 
-NN_INLINE bool streams_to(const RowState& s, const void* y) { return s.streams && reinterpret_cast<uintptr_t>(y) % 64 == 0; }
+NN_INLINE bool streams_to(const RowState& s, const void* y) { return kStreams && s.streams && reinterpret_cast<uintptr_t>(y) % 64 == 0; }
 
 template <class E>
 void run_softmax(const void* state, int, int64_t begin, int64_t end, const StepArgs& args) {

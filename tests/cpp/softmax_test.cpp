@@ -125,7 +125,8 @@ TEST(sparse_softmax_cross_entropy_with_its_gradient) {
   for (const int64_t n : {1, 2, 10, 16, 17, 100, 1000}) {
     for (const int64_t rows : {0, 1, 3, 41}) {
       const Spec spec = make_spec({rows, n}), loss_spec = make_spec({rows});
-      const Buffer x = random_buffer(spec, n, -9, 9), label = random_buffer(typed({rows}, DType::kInt32), 3, 0, n), dloss = random_buffer(loss_spec, 4);
+      const Buffer x = random_buffer(spec, n, -9, 9), dloss = random_buffer(loss_spec, 4);
+      const Buffer label = random_buffer(typed({rows}, DType::kInt32), 3, 0, n);
       if (rows == 41) {
         label.at<int32_t>(5) = -1;
         label.at<int32_t>(40) = static_cast<int32_t>(n);
