@@ -26,6 +26,12 @@ struct JointTile {
   int64_t dy_row, dy_col, dx_row, dx_col, pixels;
   const float* weights;
   int64_t weight_row, weight_col, begin, end;
+  bool edge;  // one pixel more, where one of the two columns does not exist: the first if it is the left one, the last if it is the right one
+};
+
+template <bool kValue>
+struct Flag {
+  static constexpr bool value = kValue;
 };
 
 template <bool kExists>
@@ -36,9 +42,9 @@ NN_INLINE Reg<float> add_product(Reg<float> sum, Reg<float> x, Reg<float> w) {
 // Along an axis, one of the two outputs gets the taps 2 and 0 of both inputs, the other one tap 1 of one of them: with odd padding the first output
 // that of the first input, else the second output that of the second input. At an edge that input is the only one there is. kPastCaches: dx is made
 // of whole, aligned registers of one line of cache each, and written past the caches.
-template <bool kOddRow, bool kOddCol, bool kRowEdge, bool kColEdge, bool kPastCaches = false>
+template <bool kOddRow, bool kOddCol, bool kRowEdge, bool kPastCaches = false>
 __attribute__((noinline)) void run_joint_tile(const JointTile& tile) {
-  constexpr bool kTop = !kRowEdge || kOddRow, kBottom = !kRowEdge || !kOddRow, kLeft = !kColEdge || kOddCol, kRight = !kColEdge || !kOddCol;
+  constexpr bool kTop = !kRowEdge || kOddRow, kBottom = !kRowEdge || !kOddRow;
   const auto run = [&](const auto& lanes) NN_LAMBDA_INLINE {
     const auto put = [&](float* p, Reg<float> v) NN_LAMBDA_INLINE {
       if constexpr (kPastCaches) {
@@ -58,10 +64,9 @@ __attribute__((noinline)) void run_joint_tile(const JointTile& tile) {
     const int64_t dy_col = tile.dy_col, dx_col = tile.dx_col;
     const float *top = tile.dy, *bottom = top + tile.dy_row;
     float *twice = tile.dx + kFar * tile.dx_row, *once = tile.dx + (1 - kFar) * tile.dx_row;
-    Reg<float> a = kTop && kLeft ? lanes.own(top) : zero, c = kBottom && kLeft ? lanes.own(bottom) : zero;
-#pragma GCC unroll 1
-    for (int64_t n = tile.pixels; n > 0; --n) {
-      const Reg<float> b = kTop && kRight ? lanes.own(top + dy_col) : zero, d = kBottom && kRight ? lanes.own(bottom + dy_col) : zero;
+    // Four outputs from the left column, a over c, and the right one, b over d.
+    const auto pixel = [&](auto has_left, auto has_right, Reg<float> a, Reg<float> b, Reg<float> c, Reg<float> d) NN_LAMBDA_INLINE {
+      constexpr bool kLeft = decltype(has_left)::value, kRight = decltype(has_right)::value;
       const Reg<float> first = add_product<kTop && kRight>(add_product<kTop && kLeft>(zero, a, w[2][2]), b, w[2][0]);
       put(twice + kFarCol * dx_col, add_product<kBottom && kRight>(add_product<kBottom && kLeft>(first, c, w[0][2]), d, w[0][0]));
       const Reg<float> second = add_product<kTop>(zero, kOddCol ? a : b, w[2][1]);
@@ -73,29 +78,40 @@ __attribute__((noinline)) void run_joint_tile(const JointTile& tile) {
       bottom += dy_col;
       twice += 2 * dx_col;
       once += 2 * dx_col;
+    };
+    Reg<float> a = zero, c = zero;
+    if (!kOddCol && tile.edge) {
+      const Reg<float> b = kTop ? lanes.own(top + dy_col) : zero, d = kBottom ? lanes.own(bottom + dy_col) : zero;
+      pixel(Flag<false>(), Flag<true>(), zero, b, zero, d);
+      a = b;
+      c = d;
+    } else {
+      if (kTop) a = lanes.own(top);
+      if (kBottom) c = lanes.own(bottom);
+    }
+#pragma GCC unroll 1
+    for (int64_t n = tile.pixels; n > 0; --n) {
+      const Reg<float> b = kTop ? lanes.own(top + dy_col) : zero, d = kBottom ? lanes.own(bottom + dy_col) : zero;
+      pixel(Flag<true>(), Flag<true>(), a, b, c, d);
       a = b;
       c = d;
     }
+    if (kOddCol && tile.edge) pixel(Flag<true>(), Flag<false>(), a, zero, c, zero);
   };
   for_lanes<float, false>(tile.begin, tile.end, nullptr, run);
 }
 
 using JointFunction = void (*)(const JointTile& tile);
 template <bool kOddRow, bool kOddCol>
-JointFunction find_joint_edge(bool row_edge, bool col_edge, [[maybe_unused]] bool past_caches) {
+JointFunction find_joint_edge(bool row_edge, [[maybe_unused]] bool past_caches) {
 #if defined(NN_COMPILE_AVX512)
-  if (past_caches && !row_edge && !col_edge) return run_joint_tile<kOddRow, kOddCol, false, false, true>;
+  if (past_caches && !row_edge) return run_joint_tile<kOddRow, kOddCol, false, true>;
 #endif
-  if (row_edge) return col_edge ? run_joint_tile<kOddRow, kOddCol, true, true> : run_joint_tile<kOddRow, kOddCol, true, false>;
-  return col_edge ? run_joint_tile<kOddRow, kOddCol, false, true> : run_joint_tile<kOddRow, kOddCol, false, false>;
+  return row_edge ? run_joint_tile<kOddRow, kOddCol, true> : run_joint_tile<kOddRow, kOddCol, false>;
 }
-template <bool kOddRow>
-JointFunction find_joint_cols(bool odd, bool row_edge, bool col_edge, bool past_caches) {
-  return odd ? find_joint_edge<kOddRow, true>(row_edge, col_edge, past_caches) : find_joint_edge<kOddRow, false>(row_edge, col_edge, past_caches);
-}
-JointFunction find_joint_tile(const JointPhases& joint, bool row_edge, bool col_edge, bool past_caches) {
-  const bool odd = joint.cols.odd;
-  return joint.rows.odd ? find_joint_cols<true>(odd, row_edge, col_edge, past_caches) : find_joint_cols<false>(odd, row_edge, col_edge, past_caches);
+JointFunction find_joint_tile(const JointPhases& joint, bool row_edge, bool past_caches) {
+  if (joint.rows.odd) return joint.cols.odd ? find_joint_edge<true, true>(row_edge, past_caches) : find_joint_edge<true, false>(row_edge, past_caches);
+  return joint.cols.odd ? find_joint_edge<false, true>(row_edge, past_caches) : find_joint_edge<false, false>(row_edge, past_caches);
 }
 
 // Pixels of all four phases; `block` counts pairs of rows and columns of dx.
@@ -114,13 +130,13 @@ void run_joint(const DepthwisePlan& plan, const Rectangle& block, int64_t begin,
   for (int64_t h = block.row_begin; h < block.row_end; ++h) {
     for (tile.begin = begin; tile.begin < end; tile.begin = tile.end) {
       tile.end = smaller(tile.begin + kChannelBlock, end);
-      for (int64_t w = block.col_begin; w < block.col_end; w += tile.pixels) {
-        const bool edge = w == joint.cols.edge;
-        const int64_t end_col = joint.cols.edge > w ? smaller(block.col_end, joint.cols.edge) : block.col_end;
-        tile.pixels = edge ? 1 : smaller(kJointPixels, end_col - w);
+      for (int64_t w = block.col_begin; w < block.col_end; w += tile.pixels + tile.edge) {
+        tile.edge = joint.cols.odd ? joint.cols.edge >= w && joint.cols.edge <= w + kJointPixels && joint.cols.edge < block.col_end : w == joint.cols.edge;
+        const int64_t left = block.col_end - w;
+        tile.pixels = !tile.edge ? smaller(kJointPixels, left) : joint.cols.odd ? joint.cols.edge - w : smaller(kJointPixels, left - 1);
         tile.dy = dy + (h + joint.rows.shift) * tile.dy_row + (w + joint.cols.shift) * tile.dy_col;
         tile.dx = dx + 2 * (h * tile.dx_row + w * tile.dx_col);
-        find_joint_tile(joint, h == joint.rows.edge, edge, past_caches)(tile);
+        find_joint_tile(joint, h == joint.rows.edge, past_caches)(tile);
       }
     }
   }
